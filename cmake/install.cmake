@@ -1,0 +1,22 @@
+# Installs the library for find_package(runnel) and for pkg-config.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/runnel)
+
+install(TARGETS runnel EXPORT runnel-targets FILE_SET HEADERS)
+install(EXPORT runnel-targets NAMESPACE runnel:: DESTINATION ${package_dir})
+
+configure_package_config_file(cmake/runnel-config.cmake.in runnel-config.cmake
+  INSTALL_DESTINATION ${package_dir})
+# Before 1.0 a minor version may change the interface.
+write_basic_package_version_file(runnel-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES
+  ${CMAKE_CURRENT_BINARY_DIR}/runnel-config.cmake
+  ${CMAKE_CURRENT_BINARY_DIR}/runnel-config-version.cmake
+  DESTINATION ${package_dir})
+
+# The prefix is found from where the .pc file lies, so that an installed tree can be moved.
+file(RELATIVE_PATH prefix_from_pc
+  ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+configure_file(cmake/runnel.pc.in runnel.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/runnel.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

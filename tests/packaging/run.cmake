@@ -1,0 +1,34 @@
+# Installs the built tree into an empty prefix, then builds and runs consumer/ against it, or, for
+# the ways that start from the sources, against those.
+cmake_minimum_required(VERSION 3.25)
+
+function(run)
+  execute_process(COMMAND ${ARGN} COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+file(REMOVE_RECURSE ${work_dir})
+
+if(NOT way MATCHES "find_package|pkg_config")
+  set(config Debug)  # the quickest way to compile the library once more
+endif()
+set(arguments
+  -DWAY=${way}
+  -DCMAKE_BUILD_TYPE=${config}
+  -DCMAKE_CXX_COMPILER=${cxx_compiler}
+  -DCMAKE_C_COMPILER=${c_compiler}
+  -DCMAKE_EXE_LINKER_FLAGS=${linker_flags})
+if(toolchain)
+  list(APPEND arguments -DCMAKE_TOOLCHAIN_FILE=${toolchain})
+endif()
+if(way MATCHES "find_package|pkg_config")
+  # Installed, then moved: an installed tree must not depend on where it was installed.
+  run(${CMAKE_COMMAND} --install ${build_dir} --config ${config} --prefix ${work_dir}/installed)
+  file(RENAME ${work_dir}/installed ${work_dir}/prefix)
+  list(APPEND arguments -DCMAKE_PREFIX_PATH=${work_dir}/prefix)
+else()
+  list(APPEND arguments -DRUNNEL_SOURCE_DIR=${source_dir})
+endif()
+
+run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${work_dir}/build -G ${generator}
+    ${arguments})
+run(${CMAKE_COMMAND} --build ${work_dir}/build --config ${config} --target run)
