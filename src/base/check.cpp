@@ -1,0 +1,54 @@
+#include "base/check.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/hooks.h"
+
+namespace runnel::base {
+
+constinit hook_table hooks;
+
+void write_error(std::string_view text) noexcept {
+  while (!text.empty()) {
+    ssize_t n = write(STDERR_FILENO, text.data(), text.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return;
+    }
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+void fatal(std::string_view what) noexcept { fatal({}, what); }
+
+void fatal(std::string_view advice, std::string_view what) noexcept {
+  // The first failure is the one to tell; others that it causes meanwhile would only garble it.
+  static constinit std::atomic_flag reported;
+  if (reported.test_and_set()) {
+    for (;;) pause();
+  }
+  if (!advice.empty()) {
+    write_error(advice);
+    write_error("\n");
+  }
+  write_error("fatal error: ");
+  write_error(what);
+  write_error("\n");
+  if (auto list = hooks.list_goroutines.load(std::memory_order_acquire)) list();
+  _exit(2);
+}
+
+void check_failed(std::string_view what, std::source_location where) noexcept {
+  char advice[256];
+  int n = std::snprintf(advice, sizeof advice, "runnel: check failed at %s:%u in %s",
+                        where.file_name(), where.line(), where.function_name());
+  auto length = n < 0 ? 0u : static_cast<std::size_t>(n) < sizeof advice ? n : sizeof advice - 1;
+  fatal(std::string_view(advice, length), what);
+}
+
+}  // namespace runnel::base

@@ -1,0 +1,25 @@
+#pragma once
+// Operating-system threads, as the scheduler needs them.
+
+#include <cstddef>
+
+namespace runnel::platform {
+
+// Starts a detached thread with all signals as the program has them for new threads. `name` has at most 15
+// characters. Returns 0 or the error number (EAGAIN: no more threads).
+int start_thread(void (*body)(void*), void* argument, const char* name) noexcept;
+
+int thread_id() noexcept;  // the kernel's
+
+// The calling thread's stack.
+struct stack_bounds {
+  void* lowest;
+  std::size_t size;
+};
+stack_bounds current_thread_stack() noexcept;
+
+// True if the kernel says that the thread waits for something (state S, D or T) rather than runs or
+// waits for a CPU. False where /proc is absent.
+bool thread_sleeps(int tid) noexcept;
+
+}  // namespace runnel::platform

@@ -1,0 +1,82 @@
+#include "sched/dump.h"
+
+#include <cxxabi.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <typeinfo>
+
+#include "base/check.h"
+#include "sched/goroutine.h"
+#include "sched/switch.h"
+
+namespace runnel::sched {
+namespace {
+
+const char* to_string(g_state state) noexcept {
+  switch (state) {
+    case g_state::idle: return "idle";
+    case g_state::runnable: return "runnable";
+    case g_state::running: return "running";
+    case g_state::waiting: return "waiting";
+    case g_state::frozen: return "frozen";
+  }
+  return "?";
+}
+
+void print_header(std::uint64_t id, const char* state) noexcept {
+  char line[96];
+  int n = std::snprintf(line, sizeof line, "\ngoroutine %llu [%s]:\n",
+                        static_cast<unsigned long long>(id), state);
+  if (n > 0) base::write_error({line, static_cast<std::size_t>(n)});
+}
+
+}  // namespace
+
+const char* to_string(wait_reason reason) noexcept {
+  switch (reason) {
+    case wait_reason::none: return "waiting";
+    case wait_reason::sleep: return "sleep";
+    case wait_reason::mutex_lock: return "sync.Mutex.Lock";
+    case wait_reason::wait_group_wait: return "sync.WaitGroup.Wait";
+    case wait_reason::blocking: return "blocking";
+    case wait_reason::stopped_world: return "stopping the world";
+  }
+  return "?";
+}
+
+void list_goroutines() noexcept {
+  runtime& r = rt();
+  std::uint32_t epoch = r.epoch.load(std::memory_order_relaxed);
+  r.gs.for_each([epoch](g& one) {
+    g_state state = one.state.load(std::memory_order_relaxed);
+    if (one.epoch != epoch || state == g_state::frozen) return;
+    wait_reason reason = one.reason.load(std::memory_order_relaxed);
+    print_header(one.id.load(std::memory_order_relaxed),
+                 reason == wait_reason::none ? to_string(state) : to_string(reason));
+  });
+}
+
+void report_uncaught(std::uint64_t id) noexcept {
+  char line[512];
+  int n = 0;
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    n = std::snprintf(line, sizeof line, "panic: %s\n", e.what());
+  } catch (...) {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    n = std::snprintf(line, sizeof line, "panic: exception of type %s\n",
+                      type != nullptr ? type->name() : "?");
+  }
+  if (n > 0) {
+    auto length = static_cast<std::size_t>(n);
+    base::write_error({line, length < sizeof line ? length : sizeof line - 1});
+  }
+  print_header(id, "running");
+  _exit(2);
+}
+
+}  // namespace runnel::sched

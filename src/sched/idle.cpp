@@ -1,0 +1,258 @@
+#include "sched/idle.h"
+
+#include "base/check.h"
+#include "sched/switch.h"
+#include "sched/sysmon.h"
+#include "sched/thread.h"
+
+namespace runnel::sched {
+namespace {
+
+idle_counts<base::hardware> counts() noexcept { return {rt().idle_p_count, rt().spinning}; }
+
+// An idle M, taken out of its list. The sleeper comes last, and only if no P is left whose timers it would
+// have to watch.
+m* take_idle_m_locked() noexcept {
+  runtime& r = rt();
+  if (m* found = r.idle_ms) {
+    r.idle_ms = found->next_idle;
+    found->next_idle = nullptr;
+    return found;
+  }
+  if (r.sleeper != nullptr && r.idle_p_count.load(std::memory_order_relaxed) == 0) {
+    m* found = r.sleeper;
+    r.sleeper = nullptr;
+    r.sleeper_until.store(platform::time_never, std::memory_order_relaxed);
+    return found;
+  }
+  return nullptr;
+}
+
+void forget_idle_m_locked(m& self) noexcept {
+  runtime& r = rt();
+  if (r.sleeper == &self) {
+    r.sleeper = nullptr;
+    r.sleeper_until.store(platform::time_never, std::memory_order_relaxed);
+    return;
+  }
+  for (m** link = &r.idle_ms; *link != nullptr; link = &(*link)->next_idle) {
+    if (*link == &self) {
+      *link = self.next_idle;
+      self.next_idle = nullptr;
+      return;
+    }
+  }
+}
+
+bool any_queue_has_work() noexcept {
+  runtime& r = rt();
+  if (r.global_size.load(std::memory_order_relaxed) != 0) return true;
+  int n = r.p_made.load(std::memory_order_acquire);
+  for (int i = 0; i < n; ++i) {
+    if (!r.all_p[i].load(std::memory_order_relaxed)->queue.empty()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void own(m& self, p& pp) noexcept {
+  self.shake.clear(handshake<base::hardware>::taken | handshake<base::hardware>::preempt);
+  self.processor = &pp;
+  pp.owner.store(&self, std::memory_order_release);
+  pp.status.store(p_status::running, std::memory_order_release);
+}
+
+void disown(m& self) noexcept {
+  self.processor->owner.store(nullptr, std::memory_order_relaxed);
+  self.processor = nullptr;
+}
+
+p* take_idle_p_locked() noexcept {
+  runtime& r = rt();
+  p* pp = r.idle_ps;
+  if (pp == nullptr || r.stopping.load(std::memory_order_relaxed)) return nullptr;
+  r.idle_ps = pp->next_idle;
+  pp->next_idle = nullptr;
+  r.idle_p_count.fetch_sub(1, std::memory_order_seq_cst);
+  return pp;
+}
+
+void add_idle_p_locked(p& pp) noexcept {
+  runtime& r = rt();
+  pp.status.store(p_status::idle, std::memory_order_release);
+  pp.next_idle = r.idle_ps;
+  r.idle_ps = &pp;
+  r.idle_p_count.fetch_add(1, std::memory_order_seq_cst);
+}
+
+bool begin_spinning(m& self) noexcept {
+  if (self.spinning) return true;
+  runtime& r = rt();
+  int procs = r.procs.load(std::memory_order_relaxed);
+  int busy = procs - r.idle_p_count.load(std::memory_order_relaxed);
+  if (procs == 1 || 2 * r.spinning.load(std::memory_order_relaxed) >= busy) return false;
+  self.spinning = true;
+  counts().begin_spinning();
+  return true;
+}
+
+void end_spinning_with_work(m& self) noexcept {
+  self.spinning = false;
+  // The last to stop looking passes the torch: there may be more than we took.
+  if (counts().end_spinning() && rt().idle_p_count.load(std::memory_order_relaxed) != 0) {
+    wake_spinner();
+  }
+}
+
+void wake_spinner() noexcept {
+  runtime& r = rt();
+  if (!counts().claim_wake()) return;
+  p* pp;
+  {
+    platform::lock_guard hold(r.lock);
+    pp = take_idle_p_locked();
+  }
+  if (pp == nullptr) {
+    counts().end_spinning();
+    return;
+  }
+  start_m(*pp, true);
+}
+
+runnable* go_idle(m& self) noexcept {
+  runtime& r = rt();
+  {
+    platform::lock_guard hold(r.lock);
+    if (r.stopping.load(std::memory_order_relaxed)) return nullptr;  // the caller sees to it
+    if (runnable* got = take_global_locked(*self.processor, 0)) return got;
+    p& pp = *self.processor;
+    disown(self);
+    add_idle_p_locked(pp);
+  }
+  if (self.spinning) {
+    self.spinning = false;
+    counts().end_spinning();
+    if (any_queue_has_work()) {
+      platform::lock_guard hold(r.lock);
+      if (p* pp = take_idle_p_locked()) {
+        own(self, *pp);
+        self.spinning = true;
+        counts().begin_spinning();
+        return nullptr;
+      }
+    }
+  }
+  wait_for_work(self);
+  return nullptr;
+}
+
+void wait_for_work(m& self) noexcept {
+  runtime& r = rt();
+  bool may_watch = true;
+  for (;;) {
+    bool watch = false;
+    std::int64_t until = platform::time_never;
+    {
+      platform::lock_guard hold(r.lock);
+      if (may_watch && r.sleeper == nullptr && !r.stopping.load(std::memory_order_relaxed)) {
+        // In two steps, with a fence: a timer added in between is seen here, or sees our time there.
+        r.sleeper_until.store(platform::time_never - 1, std::memory_order_relaxed);
+        base::hardware::fence();
+        until = earliest_timer();
+        r.sleeper_until.store(until, std::memory_order_relaxed);
+        watch = until != platform::time_never;
+      }
+      if (watch) {
+        r.sleeper = &self;
+      } else {
+        self.next_idle = r.idle_ms;
+        r.idle_ms = &self;
+      }
+    }
+    // A wake-up without a P (watch_timer) only means: look at the timers again.
+    bool woken = self.parked.park(until);
+    {
+      platform::lock_guard hold(r.lock);
+      p* given = self.next_p;
+      if (given != nullptr) {
+        // Whoever gave it has taken us out of the list.
+        self.next_p = nullptr;
+        own(self, *given);
+      } else {
+        forget_idle_m_locked(self);
+        if (!woken) {
+          given = take_idle_p_locked();
+          if (given != nullptr) own(self, *given);
+        }
+      }
+      if (given != nullptr) break;
+    }
+    // Due, but every P is busy: their owners look at the timers.
+    may_watch = woken;
+  }
+  wake_sysmon();
+}
+
+void start_m(p& pp, bool spinning) noexcept {
+  runtime& r = rt();
+  m* idle;
+  {
+    platform::lock_guard hold(r.lock);
+    idle = take_idle_m_locked();
+    if (idle != nullptr) {
+      idle->next_p = &pp;
+      idle->spinning = spinning;
+    }
+  }
+  if (idle != nullptr) {
+    idle->parked.unpark();
+    return;
+  }
+  if (start_thread(&pp, spinning)) return;
+  // No thread to be had: the P waits in the idle list until sysmon tries again.
+  if (spinning) counts().end_spinning();
+  platform::lock_guard hold(r.lock);
+  add_idle_p_locked(pp);
+}
+
+void hand_off(p& pp) noexcept {
+  runtime& r = rt();
+  bool has_work = !pp.queue.empty();
+  if (!has_work) {
+    platform::lock_guard hold(r.lock);
+    if (r.stopping.load(std::memory_order_relaxed)) {
+      pp.status.store(p_status::stopped, std::memory_order_release);
+      return;
+    }
+    has_work = !r.global.empty();
+    if (!has_work) add_idle_p_locked(pp);
+  }
+  if (has_work) {
+    start_m(pp, false);
+  } else if (std::int64_t due = pp.timers.next(); due != platform::time_never) {
+    watch_timer(due);
+  }
+}
+
+void watch_timer(std::int64_t when) noexcept {
+  runtime& r = rt();
+  base::hardware::fence();
+  if (r.idle_p_count.load(std::memory_order_relaxed) == 0 ||
+      when >= r.sleeper_until.load(std::memory_order_relaxed)) {
+    return;
+  }
+  m* to_wake;
+  {
+    platform::lock_guard hold(r.lock);
+    if (when >= r.sleeper_until.load(std::memory_order_relaxed)) return;
+    to_wake = r.sleeper != nullptr ? r.sleeper : r.idle_ms;
+  }
+  if (to_wake != nullptr) {
+    to_wake->parked.unpark();  // without a P: it looks at the timers again
+  } else {
+    start_thread(nullptr, false);
+  }
+}
+
+}  // namespace runnel::sched

@@ -1,0 +1,187 @@
+// run(): starting a run, ending it, and what fork does to it.
+
+#include "sched/lifecycle.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "base/check.h"
+#include "base/hooks.h"
+#include "platform/cpu.h"
+#include "platform/membarrier.h"
+#include "platform/tls.h"
+#include "runnel/go.h"
+#include "runnel/panic.h"
+#include "sched/blocking.h"
+#include "sched/dump.h"
+#include "sched/goroutine.h"
+#include "sched/idle.h"
+#include "sched/switch.h"
+#include "sched/sysmon.h"
+#include "sched/world.h"
+
+namespace runnel::sched {
+namespace {
+
+// The runtime object is never destroyed: goroutines and threads may outlive main().
+union immortal {
+  constexpr immortal() : value{} {}
+  ~immortal() {}
+  runtime value;
+};
+constinit immortal the_runtime;
+
+void after_fork_in_child() {
+  runtime& r = rt();
+  r.forked.store(true, std::memory_order_relaxed);
+  if (m* self = current_m()) self->shake.surrender();  // its next entry is refused
+}
+
+void initialize_once() {
+  static const bool done = [] {
+    platform::register_membarrier();
+    base::hooks.list_goroutines.store(&list_goroutines, std::memory_order_release);
+    pthread_atfork(nullptr, nullptr, &after_fork_in_child);
+    return true;
+  }();
+  (void)done;
+}
+
+int procs_from_environment() noexcept {
+  const char* text = std::getenv("RUNNEL_MAXPROCS");
+  return text == nullptr ? 0 : std::clamp(std::atoi(text), 0, max_procs_limit);
+}
+
+int initial_procs(const options& o) {
+  runtime& r = rt();
+  if (o.max_procs > 0) {
+    r.follow_quota.store(false, std::memory_order_relaxed);
+    return std::min(o.max_procs, max_procs_limit);
+  }
+  if (!r.follow_quota.load(std::memory_order_relaxed)) {
+    int chosen = r.procs.load(std::memory_order_relaxed);
+    if (chosen > 0) return chosen;
+  }
+  if (int n = procs_from_environment()) {
+    r.follow_quota.store(false, std::memory_order_relaxed);
+    return n;
+  }
+  return std::min(platform::usable_cpus(), max_procs_limit);
+}
+
+// Every P is stopped: forgets everything that could still run.
+void freeze() noexcept {
+  runtime& r = rt();
+  platform::lock_guard hold(r.lock);
+  r.epoch.fetch_add(1, std::memory_order_relaxed);
+  while (r.global.pop_front() != nullptr) {
+  }
+  r.global_size.store(0, std::memory_order_relaxed);
+  int n = r.p_made.load(std::memory_order_relaxed);
+  for (int i = 0; i < n; ++i) {
+    p& pp = *r.all_p[i].load(std::memory_order_relaxed);
+    while (pp.queue.pop_next() != nullptr || pp.queue.pop() != nullptr) {
+    }
+    pp.timers.drop_all();
+    pp.started.store(0, std::memory_order_relaxed);
+    pp.finished.store(0, std::memory_order_relaxed);
+  }
+  r.started_outside.store(0, std::memory_order_relaxed);
+  // Threads that sleep for a goroutine which will never come back.
+  for (m* each = r.all_m.load(std::memory_order_relaxed); each != nullptr; each = each->next_all) {
+    g* locked = each->locked_g;
+    if (locked != nullptr && locked->state.load(std::memory_order_relaxed) != g_state::running) {
+      each->locked_g = nullptr;
+      each->parked.unpark();
+    }
+  }
+}
+
+}  // namespace
+
+runtime& rt() noexcept { return the_runtime.value; }
+
+void end_run(g&) noexcept {
+  runtime& r = rt();
+  begin_blocking();
+  stop_the_world();
+  freeze();
+  r.active.store(false, std::memory_order_release);
+  platform::parker* done = r.main_done;
+  r.world.release();
+  done->unpark();
+}
+
+std::int64_t count_goroutines() noexcept {
+  runtime& r = rt();
+  std::int64_t count = r.started_outside.load(std::memory_order_relaxed);
+  int n = r.p_made.load(std::memory_order_acquire);
+  for (int i = 0; i < n; ++i) {
+    p& pp = *r.all_p[i].load(std::memory_order_relaxed);
+    count += pp.started.load(std::memory_order_relaxed) - pp.finished.load(std::memory_order_relaxed);
+  }
+  return count;
+}
+
+int current_procs() {
+  runtime& r = rt();
+  if (r.active.load(std::memory_order_acquire)) return r.procs.load(std::memory_order_relaxed);
+  return initial_procs(options{});
+}
+
+}  // namespace runnel::sched
+
+namespace runnel::detail {
+
+using namespace runnel::sched;
+
+void run_main(const options& o, void (*call)(void*), void* argument) {
+  runtime& r = rt();
+  if (current_m() != nullptr) throw runtime_error("runnel: run called from a goroutine; use go");
+  if (r.forked.load(std::memory_order_relaxed)) {
+    throw runtime_error("runnel: run called in a forked child");
+  }
+  initialize_once();
+  if (r.run_claimed.exchange(true)) {
+    throw runtime_error("runnel: run called while another run is under way");
+  }
+  struct release_claim {
+    ~release_claim() { rt().run_claimed.store(false); }
+  } on_exit;
+
+  int procs = initial_procs(o);
+  r.m_limit = std::max(o.max_threads, 1);
+  r.default_slot = memory::stack_space::slot_size_for(o.stack_size);
+  platform::parker done;
+  r.main_done = &done;
+  r.main_exited.store(false, std::memory_order_relaxed);
+
+  spawn_slot slot = spawn_prepare(2 * sizeof(void*), alignof(void*));
+  struct main_closure {
+    void (*call)(void*);
+    void* argument;
+  };
+  ::new (slot.closure) main_closure{call, argument};
+  static_cast<task*>(slot.record)->is_main = true;
+
+  r.world.acquire();
+  r.active.store(true, std::memory_order_release);
+  spawn_commit(
+      slot,
+      [](void* memory) {
+        auto* main = static_cast<main_closure*>(memory);
+        main->call(main->argument);
+      },
+      nullptr, __builtin_return_address(0));
+  if (!r.sysmon_started) {
+    r.sysmon_started = true;
+    start_sysmon();
+  }
+  start_the_world(procs);
+  done.park();
+}
+
+}  // namespace runnel::detail

@@ -1,0 +1,62 @@
+#pragma once
+// M: an operating-system thread of the runtime.
+//
+// An M runs a goroutine, or its own scheduling loop on the thread's stack (`own`). It needs a P for
+// everything but user code that has lost its P.
+//
+// Invariants
+//   current == nullptr            =>  the M is in its scheduling loop, zone runtime
+//   processor != nullptr and the claim word is 0  =>  the P's owner is this M
+//   post.action != nullptr        =>  a switch is under way: whoever continues on this M runs it first
+// All fields belong to the M's thread, except: handshake (its own protocol); next_p, spinning, next_idle (under
+// the runtime's lock, while the M is idle); parked.
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/random.h"
+#include "base/sync_policy.h"
+#include "platform/exceptions.h"
+#include "platform/parker.h"
+#include "sched/g.h"
+#include "sched/handshake.h"
+
+namespace runnel::sched {
+
+struct p;
+
+// Runs on the next execution of the M, when `left` is off its stack and may be published.
+struct post_switch {
+  void (*action)(m& self, g* left, void* argument) = nullptr;
+  g* left = nullptr;
+  void* argument = nullptr;
+};
+
+struct alignas(64) m {
+  explicit m(int number) noexcept
+      : number(number), rng(0x853c49e6748fea9bull * static_cast<std::uint64_t>(number + 1)) {}
+
+  handshake<base::hardware> shake;
+  p* processor = nullptr;
+  g* current = nullptr;
+  post_switch post;
+  platform::exception_state* exceptions = nullptr;  // the thread's
+  execution own;
+
+  const int number;
+  int tid = 0;
+  base::random rng;
+  bool spinning = false;
+  bool exit_thread = false;       // a locked goroutine ended: its thread ends too
+  runnable* pending = nullptr;    // to run next, before any search
+  g* locked_g = nullptr;          // lock_os_thread: runs nothing else
+
+  // Idle.
+  platform::parker parked;
+  p* next_p = nullptr;            // handed over with the wake-up
+  m* next_idle = nullptr;
+  m* next_all = nullptr;
+  std::atomic<bool> dead{false};  // its thread has ended; the object may serve a new one
+};
+
+}  // namespace runnel::sched

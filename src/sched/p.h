@@ -1,0 +1,56 @@
+#pragma once
+// P: the right to run goroutines, with what one runner at a time may use without locks.
+//
+// Invariants
+//   status == running  =>  exactly one M has it (owner), and that M alone works on the fields below "owner's"
+//   status == idle     =>  it is in the runtime's idle list and its ring is empty
+//   status == stopped  =>  it belongs to whoever stopped the world, or lies above max_procs
+// The status changes under the runtime's lock, or by the owner, or by the claimant after a verdict.
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/intrusive_queue.h"
+#include "base/sync_policy.h"
+#include "memory/record_pool.h"
+#include "poll/timer_heap.h"
+#include "sched/g.h"
+#include "sched/run_queue.h"
+
+namespace runnel::sched {
+
+enum class p_status : std::uint32_t { idle, running, stopped };
+
+struct alignas(64) p {
+  explicit p(int number) noexcept : number(number) {}
+
+  const int number;
+  std::atomic<p_status> status{p_status::stopped};
+  std::atomic<m*> owner{nullptr};
+  p* next_idle = nullptr;  // under the runtime's lock
+
+  // Counts scheduling decisions that begin a time slice; sysmon watches it stand still.
+  std::atomic<std::uint32_t> tick{0};
+
+  // Sysmon's notes.
+  std::uint32_t seen_tick = 0;
+  std::int64_t seen_at = 0;
+  bool asked_to_yield = false;
+
+  run_queue<runnable, base::hardware> queue;
+  poll::timer_heap timers;
+
+  // Owner's.
+  base::intrusive_queue<runnable> free_gs;  // default size
+  memory::record_cache records;
+  std::uint64_t next_id = 0;
+  std::uint64_t last_id = 0;  // ids up to here are ours to give
+  std::atomic<std::int64_t> started{0};   // goroutines counted in here,
+  std::atomic<std::int64_t> finished{0};  // and out here; single writer
+
+  static void bump(std::atomic<std::int64_t>& counter) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace runnel::sched

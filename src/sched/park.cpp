@@ -1,0 +1,117 @@
+// Parking, waking, yielding; and what happens at the gate of the runtime when a P is claimed.
+
+#include "base/check.h"
+#include "sched/idle.h"
+#include "sched/switch.h"
+#include "sched/sysmon.h"
+
+namespace runnel::sched {
+namespace {
+
+void publish_globally(m&, g* left, void*) { put_global(left); }
+
+void publish_locally(m& self, g* left, void*) {
+  put_local(self, left, false);
+  notify_work_with_p();
+}
+
+// The run that this goroutine belonged to is over: it stops here, for ever. Its thread does other things.
+[[noreturn]] void abandon(m* self) noexcept {
+  g* me = self->current;
+  me->state.store(g_state::frozen, std::memory_order_relaxed);
+  if (self->locked_g == me) self->locked_g = nullptr;
+  suspend_to_loop(self, {});
+  __builtin_unreachable();
+}
+
+// The P is gone: another one, or a place in the global queue.
+m* reacquire(m* self) noexcept {
+  runtime& r = rt();
+  g* me = self->current;
+  self->processor = nullptr;
+  bool frozen;
+  {
+    platform::lock_guard hold(r.lock);
+    frozen = is_frozen(me);
+    if (!frozen) {
+      if (p* pp = take_idle_p_locked()) own(*self, *pp);
+    }
+  }
+  if (frozen) abandon(self);
+  if (self->processor != nullptr) {
+    wake_sysmon();
+    return self;
+  }
+  me->state.store(g_state::runnable, std::memory_order_relaxed);
+  return suspend_to_loop(self, {&publish_globally, me, nullptr});
+}
+
+}  // namespace
+
+m* enter_slow(m* self) noexcept {
+  using bits = handshake<base::hardware>;
+  if (rt().forked.load(std::memory_order_relaxed)) [[unlikely]] {
+    base::fatal("runnel: a forked child may only call exec or _exit: the runtime's threads are not in it",
+                "runtime used after fork");
+  }
+  std::uint32_t set = self->shake.settle();
+  if ((set & bits::taken) != 0) return reacquire(self);
+  if ((set & bits::preempt) != 0) {
+    self->shake.clear(bits::preempt);
+    g* me = self->current;
+    me->state.store(g_state::runnable, std::memory_order_relaxed);
+    return suspend(self, {&publish_globally, me, nullptr});
+  }
+  return self;
+}
+
+m* park(m* self, wait_reason why, post_switch post) noexcept {
+  g* me = self->current;
+  me->reason.store(why, std::memory_order_relaxed);
+  me->state.store(g_state::waiting, std::memory_order_relaxed);
+  self = suspend(self, post);
+  me->reason.store(wait_reason::none, std::memory_order_relaxed);
+  return self;
+}
+
+void ready(m* self, g& parked) noexcept {
+  if (self != nullptr && self->processor != nullptr) {
+    if (is_frozen(&parked)) {
+      parked.state.store(g_state::frozen, std::memory_order_relaxed);
+      return;
+    }
+    parked.state.store(g_state::runnable, std::memory_order_relaxed);
+    put_local(*self, &parked, true);
+    notify_work_with_p();
+  } else {
+    parked.state.store(g_state::runnable, std::memory_order_relaxed);
+    put_global(&parked);
+  }
+}
+
+m* yield_now(m* self) noexcept {
+  g* me = self->current;
+  if (me->locked_m != nullptr) {
+    me->state.store(g_state::runnable, std::memory_order_relaxed);
+    return suspend_to_loop(self, {&publish_globally, me, nullptr});
+  }
+  runnable* next = next_fast(*self);
+  if (next == nullptr) {
+    runtime& r = rt();
+    p& pp = *self->processor;
+    bool others = r.stopping.load(std::memory_order_relaxed) ||
+                  r.global_size.load(std::memory_order_relaxed) != 0 ||
+                  (pp.timers.next() != platform::time_never &&
+                   fire_timers(*self, pp, platform::nanotime()) != 0);
+    if (!others) return self;
+    me->state.store(g_state::runnable, std::memory_order_relaxed);
+    return suspend_to_loop(self, {&publish_globally, me, nullptr});
+  }
+  me->state.store(g_state::runnable, std::memory_order_relaxed);
+  self->post = {&publish_locally, me, nullptr};
+  self = run_next(self, me->context, next);
+  run_post(*self);
+  return self;
+}
+
+}  // namespace runnel::sched

@@ -1,0 +1,84 @@
+#pragma once
+// The runtime object: everything that is not an M's, a P's or a G's own. There is one, it lives for ever, and
+// it is the only global state.
+//
+// Lock order: world  ->  runtime lock  ->  a P's timer heap  ->  pools. None is held over a switch.
+//
+// Invariants ("lock" is the runtime lock)
+//   idle_p_count, global_size           mirrors of lists under lock, for reading without it
+//   spinning > 0                        some M looks for work and will look again after it stops
+//   work was published while spinning == 0 and a P was idle  =>  its publisher wakes a spinner (notify_work)
+//   stopping                            =>  no M takes a P; Ms with one give it up when they schedule
+//   world is held                       =>  the holder is the one claimant
+//   epoch changes                       =>  every P is stopped; goroutines of older epochs are frozen
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/intrusive_queue.h"
+#include "memory/record_pool.h"
+#include "platform/lock.h"
+#include "platform/parker.h"
+#include "sched/g.h"
+#include "sched/g_pool.h"
+#include "sched/m.h"
+#include "sched/p.h"
+
+namespace runnel::sched {
+
+inline constexpr int max_procs_limit = 1024;
+
+struct runtime {
+  // Read at every scheduling decision, written seldom.
+  alignas(64) std::atomic<int> procs{0};
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint32_t> epoch{0};
+  std::atomic<int> idle_p_count{0};
+  std::size_t default_slot = 256 << 10;
+  std::array<std::atomic<p*>, max_procs_limit> all_p{};
+  std::atomic<int> p_made{0};  // Ps that exist; all_p[0 .. p_made)
+
+  alignas(64) std::atomic<int> spinning{0};
+  alignas(64) std::atomic<std::int64_t> global_size{0};
+
+  alignas(64) platform::lock lock;
+  base::intrusive_queue<runnable> global;
+  p* idle_ps = nullptr;
+  m* idle_ms = nullptr;
+  m* sleeper = nullptr;  // an idle M that waits for the next timer; not in idle_ms
+  int m_count = 0;       // threads, dead ones not counted
+  int m_limit = 10'000;
+  int m_numbers = 0;
+  bool thread_shortage_reported = false;
+
+  std::atomic<std::int64_t> sleeper_until{platform::time_never};
+  std::atomic<m*> all_m{nullptr};
+
+  platform::lock world;
+
+  // sysmon
+  platform::parker sysmon_bed;
+  std::atomic<bool> sysmon_asleep{false};
+  bool sysmon_started = false;
+  std::atomic<bool> follow_quota{true};  // until the program chooses a number itself
+
+  // Goroutines
+  g_pool gs;
+  memory::record_central records;
+  std::atomic<std::uint64_t> next_id{1};
+  std::atomic<std::int64_t> started_outside{0};  // by plain threads, or by Ms without a P
+
+  std::atomic<std::uint64_t> next_local_key{1};  // goroutine_local
+
+  // The current run
+  std::atomic<bool> run_claimed{false};  // some thread is in run()
+  std::atomic<bool> active{false};
+  std::atomic<bool> main_exited{false};  // main called goexit
+  std::atomic<bool> forked{false};       // this process is a fork of the one that started us
+  platform::parker* main_done = nullptr;
+};
+
+runtime& rt() noexcept;
+
+}  // namespace runnel::sched

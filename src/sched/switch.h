@@ -1,0 +1,117 @@
+#pragma once
+// Switching, and entering and leaving the runtime: the hot path of everything.
+//
+// After any function here that returns an M, the caller may be on another thread: use that M, forget the
+// old one. Nothing in this file may be called with a runtime lock held.
+
+#include "platform/context.h"
+#include "platform/tls.h"
+#include "sched/g.h"
+#include "sched/m.h"
+#include "sched/runtime.h"
+
+namespace runnel::sched {
+
+// The calling thread's M, nullptr on a plain thread.
+inline m* current_m() noexcept { return static_cast<m*>(platform::tls_m()); }
+
+// What to do when the P is claimed or gone, or a yield is due. Returns with a P, perhaps on another M.
+m* enter_slow(m* self) noexcept;
+
+// From user code into the runtime: afterwards the P is ours. nullptr: a plain thread.
+inline m* enter() noexcept {
+  m* self = current_m();
+  if (self == nullptr) return nullptr;
+  if (!self->shake.enter()) [[unlikely]] self = enter_slow(self);
+  return self;
+}
+
+inline void leave(m* self) noexcept { self->shake.leave(); }
+
+// Suspends `from`, which runs on `self`, and continues `to`. Returns when `from` is continued, with the M
+// that does so. The caller must then run_post().
+inline m* switch_execution(m* self, execution& from, execution& to) noexcept {
+  platform::exception_state& live = *self->exceptions;
+  from.exceptions = live;
+  live = to.exceptions;
+  from.fpu = platform::fpu_control::read();
+  if (from.fpu != to.fpu) [[unlikely]] to.fpu.write();
+  from.sanitizer.before_switch(to.sanitizer);
+  self = static_cast<m*>(platform::switch_context(from.sp, to.sp, self));
+  from.sanitizer.after_switch();
+  return self;
+}
+
+inline void run_post(m& self) noexcept {
+  if (auto action = self.post.action) {
+    self.post.action = nullptr;
+    action(self, self.post.left, self.post.argument);
+  }
+}
+
+// --- deciding what runs (schedule.cpp) ---
+
+// The next item without searching: runnext, the ring, at times the global queue or due timers. nullptr: the
+// scheduling loop must search.
+runnable* next_fast(m& self) noexcept;
+
+// Starts `next` on `self` in place of `from`; returns as switch_execution does.
+m* run_next(m* self, execution& from, runnable* next) noexcept;
+
+// Suspends the current G, whose state the caller has set, and runs something else. `post` is done when it is
+// off its stack. Returns when the G runs again, post actions of others done.
+m* suspend(m* self, post_switch post) noexcept;
+
+// Back to the scheduling loop for good or until the G runs again; as suspend, without looking for a next G.
+m* suspend_to_loop(m* self, post_switch post) noexcept;
+
+// --- queues (queue.cpp) ---
+
+// Puts `r` on the P of `self`; `next`: in front.
+void put_local(m& self, runnable* r, bool next) noexcept;
+// Behind everything; from anywhere.
+void put_global(runnable* r) noexcept;
+runnable* take_global_locked(p& to, std::int64_t most) noexcept;
+bool is_frozen(const runnable* r) noexcept;
+
+// --- waking (idle.cpp) ---
+
+// After work was published: sees to it that somebody comes if a P is idle and nobody looks.
+void wake_spinner() noexcept;
+inline void notify_work() noexcept {
+  runtime& r = rt();
+  base::hardware::fence();
+  if (r.idle_p_count.load(std::memory_order_relaxed) != 0 &&
+      r.spinning.load(std::memory_order_relaxed) == 0) {
+    wake_spinner();
+  }
+}
+
+// The same by an M with a P: if there is no other P, nobody can be idle.
+inline void notify_work_with_p() noexcept {
+  if (rt().procs.load(std::memory_order_relaxed) > 1) notify_work();
+}
+
+// --- parking (park.cpp) ---
+
+// Parks the current G. `post` publishes it to whoever will wake it, or unlocks what does.
+m* park(m* self, wait_reason why, post_switch post) noexcept;
+
+// Makes a parked G runnable. By anybody who is in the runtime (self with a P, or nullptr). Dropped if frozen.
+void ready(m* self, g& parked) noexcept;
+
+// Lets others run first, if there are any.
+m* yield_now(m* self) noexcept;
+
+// --- Gs (goroutine.cpp) ---
+
+// An idle G for a stack of that many bytes (0: the default). Fatal if there is no memory.
+g* acquire_g(m& self, std::size_t stack_size) noexcept;
+
+// --- timers (timers.cpp) ---
+
+// Makes the goroutines of due timers of `from` runnable on the P of `self`. Returns how many.
+std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept;
+std::int64_t earliest_timer() noexcept;
+
+}  // namespace runnel::sched

@@ -1,0 +1,149 @@
+#include "sched/sysmon.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "platform/clock.h"
+#include "platform/thread.h"
+#include "sched/idle.h"
+#include "sched/switch.h"
+#include "sched/world.h"
+
+namespace runnel::sched {
+namespace {
+
+constexpr std::int64_t nap_ns_min = 20'000;
+constexpr std::int64_t nap_ns_max = 10'000'000;
+constexpr int short_naps = 50;
+constexpr std::int64_t housekeeping_ns = 1'000'000'000;
+constexpr std::size_t idle_stacks_kept = 256;
+
+bool work_waits_for(p& pp, std::int64_t now) noexcept {
+  runtime& r = rt();
+  if (!pp.queue.empty() || pp.timers.next() <= now) return true;
+  return r.global_size.load(std::memory_order_relaxed) != 0 &&
+         r.idle_p_count.load(std::memory_order_relaxed) == 0;
+}
+
+// Takes the P of an M that does not hear. True: taken, and handed on.
+bool revoke(p& pp, std::uint32_t tick) noexcept {
+  runtime& r = rt();
+  if (!r.world.try_acquire()) return false;  // whoever has the world needs no help
+  m* owner = pp.owner.load(std::memory_order_acquire);
+  bool taken = false;
+  if (owner != nullptr && pp.status.load(std::memory_order_acquire) == p_status::running) {
+    owner->shake.claim();
+    base::hardware::heavy_fence();
+    taken = owner->shake.decide(0, [&] {
+      return owner->processor == &pp && pp.tick.load(std::memory_order_relaxed) == tick;
+    });
+    if (taken) pp.owner.store(nullptr, std::memory_order_relaxed);
+  }
+  r.world.release();
+  if (taken) hand_off(pp);
+  return taken;
+}
+
+// True if something was done, so that the next look should come soon.
+bool watch(p& pp, std::int64_t now) noexcept {
+  if (pp.status.load(std::memory_order_acquire) != p_status::running) return false;
+  std::uint32_t tick = pp.tick.load(std::memory_order_relaxed);
+  if (tick != pp.seen_tick) {
+    pp.seen_tick = tick;
+    pp.seen_at = now;
+    pp.asked_to_yield = false;
+    return false;
+  }
+  std::int64_t standing = now - pp.seen_at;
+  if (standing < unannounced_block_ns || !work_waits_for(pp, now)) return false;
+  m* owner = pp.owner.load(std::memory_order_acquire);
+  if (owner == nullptr) return false;
+  if (standing < slice_ns_max) {
+    bool outside = owner->shake.where() != zone::runtime;
+    return outside && platform::thread_sleeps(owner->tid) && revoke(pp, tick);
+  }
+  if (!pp.asked_to_yield) {
+    pp.asked_to_yield = true;
+    owner->shake.ask_to_yield();
+    return true;
+  }
+  return standing >= slice_ns_max + deaf_ns && revoke(pp, tick);
+}
+
+// Work that waits although a P is idle: what a wake-up missed, or a thread that could not be started.
+bool rescue(std::int64_t now) noexcept {
+  runtime& r = rt();
+  if (r.idle_p_count.load(std::memory_order_relaxed) == 0 ||
+      r.spinning.load(std::memory_order_relaxed) != 0) {
+    return false;
+  }
+  std::int64_t due = earliest_timer();
+  bool overdue = due != platform::time_never && due + nap_ns_max <= now;
+  if (r.global_size.load(std::memory_order_relaxed) == 0 && !overdue) return false;
+  wake_spinner();
+  return true;
+}
+
+void keep_house() noexcept {
+  runtime& r = rt();
+  if (r.follow_quota.load(std::memory_order_relaxed)) adjust_procs_to_quota();
+  r.gs.trim(idle_stacks_kept);
+}
+
+// Sleeps while nothing can happen: every P is idle.
+void sleep_if_all_idle() noexcept {
+  runtime& r = rt();
+  auto all_idle = [&] {
+    return r.idle_p_count.load(std::memory_order_relaxed) >=
+               r.procs.load(std::memory_order_relaxed) ||
+           !r.active.load(std::memory_order_relaxed);
+  };
+  if (!all_idle()) return;
+  r.sysmon_asleep.store(true, std::memory_order_relaxed);
+  base::hardware::fence();
+  if (all_idle()) {
+    keep_house();
+    r.sysmon_bed.park();
+  }
+  r.sysmon_asleep.store(false, std::memory_order_relaxed);
+}
+
+void sysmon(void*) {
+  runtime& r = rt();
+  int idle_rounds = 0;
+  std::int64_t nap = nap_ns_min;
+  std::int64_t house_kept = platform::nanotime();
+  std::atomic<std::uint32_t> bed{0};
+  for (;;) {
+    if (idle_rounds == 0) nap = nap_ns_min;
+    if (idle_rounds > short_naps) nap = std::min(nap * 2, nap_ns_max);
+    platform::futex_wait(bed, 0, platform::nanotime() + nap);
+    sleep_if_all_idle();
+    std::int64_t now = platform::nanotime();
+    bool busy = rescue(now);
+    int n = r.p_made.load(std::memory_order_acquire);
+    for (int i = 0; i < n; ++i) busy |= watch(*r.all_p[i].load(std::memory_order_acquire), now);
+    idle_rounds = busy ? 0 : idle_rounds + 1;
+    if (now - house_kept >= housekeeping_ns) {
+      keep_house();
+      house_kept = now;
+    }
+  }
+}
+
+}  // namespace
+
+void start_sysmon() noexcept {
+  int rc = platform::start_thread(&sysmon, nullptr, "runnel-sysmon");
+  if (rc != 0) {
+    base::fatal("runnel: the kernel refuses a thread: raise RLIMIT_NPROC or the cgroup's pids.max",
+                "cannot start the monitor thread");
+  }
+}
+
+void wake_sysmon() noexcept {
+  runtime& r = rt();
+  if (r.sysmon_asleep.load(std::memory_order_relaxed)) r.sysmon_bed.unpark();
+}
+
+}  // namespace runnel::sched

@@ -1,0 +1,38 @@
+// Timers of Ps, as the scheduler uses them: tokens are goroutines to be made runnable.
+
+#include <algorithm>
+
+#include "sched/idle.h"
+#include "sched/switch.h"
+
+namespace runnel::sched {
+
+std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
+  if (from.timers.next() > now) return 0;
+  // No more at once than the ring can take: the rest stays in the heap, where it costs nothing to wait, and is
+  // looked at again when the ring is empty. But always some: a busy ring must not stop the clock.
+  constexpr std::uint32_t most = 128, least = 8;
+  void* tokens[most];
+  std::uint32_t queued = self.processor->queue.size();
+  std::uint32_t room = std::max(least, most - std::min(most, queued));
+  std::size_t n = from.timers.take_due(now, {tokens, room});
+  for (std::size_t i = 0; i < n; ++i) {
+    auto* woken = static_cast<g*>(tokens[i]);
+    woken->state.store(g_state::runnable, std::memory_order_relaxed);
+    put_local(self, woken, false);
+  }
+  if (n > 1) notify_work();
+  return n;
+}
+
+std::int64_t earliest_timer() noexcept {
+  runtime& r = rt();
+  std::int64_t least = platform::time_never;
+  int n = r.p_made.load(std::memory_order_acquire);
+  for (int i = 0; i < n; ++i) {
+    least = std::min(least, r.all_p[i].load(std::memory_order_relaxed)->timers.next());
+  }
+  return least;
+}
+
+}  // namespace runnel::sched

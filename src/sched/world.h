@@ -1,0 +1,27 @@
+#pragma once
+// Stopping the world: every P without a runner. And the number of Ps.
+//
+// Nobody's user code is waited for: an M in user code loses its P by the handshake and finds out when it next
+// enters the runtime. Only Ms inside the runtime are waited for, and those leave or schedule within
+// microseconds.
+
+#include "sched/m.h"
+
+namespace runnel::sched {
+
+// Stops every P and holds the world until start_the_world. The caller has no P: an M gives its own up first
+// (begin_blocking), or two stoppers would wait for one another.
+void stop_the_world() noexcept;
+
+// Sets the number of Ps and lets them run.
+void start_the_world(int procs) noexcept;
+
+// By the scheduling loop when it sees `stopping`: gives its P to the stopper.
+void give_up_for_stop(m& self) noexcept;
+
+void adjust_procs_to_quota() noexcept;
+
+// max_procs(n); returns the previous value.
+int set_procs(int n) noexcept;
+
+}  // namespace runnel::sched
