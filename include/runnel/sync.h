@@ -31,11 +31,7 @@ class mutex {
   mutex& operator=(const mutex&) = delete;
 
   void lock() {
-    std::uint32_t unlocked = 0;
-    if (!state_.compare_exchange_strong(unlocked, locked, std::memory_order_acquire,
-                                        std::memory_order_relaxed)) [[unlikely]] {
-      lock_slow();
-    }
+    if (!try_lock()) [[unlikely]] lock_slow();
   }
   bool try_lock() {
     std::uint32_t s = state_.load(std::memory_order_relaxed);
@@ -44,9 +40,12 @@ class mutex {
                                           std::memory_order_relaxed);
   }
   void unlock() {
-    std::uint32_t alone = locked;
-    if (!state_.compare_exchange_strong(alone, 0, std::memory_order_release,
-                                        std::memory_order_relaxed)) [[unlikely]] {
+    std::uint32_t s = state_.load(std::memory_order_relaxed);
+    // Nobody to wake: nobody waits, or somebody is awake already.
+    bool quiet = (s & (locked | starving)) == locked && (s & (waiters | woken)) != waiters;
+    if (!quiet || !state_.compare_exchange_strong(s, s & ~std::uint32_t{locked},
+                                                  std::memory_order_release,
+                                                  std::memory_order_relaxed)) [[unlikely]] {
       unlock_slow();
     }
   }

@@ -65,6 +65,9 @@ class record_cache {
     record_block* block = list.head;
     list.head = block->next;
     --list.count;
+    // The next one may have been freed by another CPU: have it here when it is asked for.
+    __builtin_prefetch(list.head, 1);
+    __builtin_prefetch(reinterpret_cast<char*>(list.head) + 64, 1);
     return block;
   }
 

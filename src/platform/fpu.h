@@ -13,26 +13,20 @@ struct fpu_control {
   std::uint32_t mxcsr = 0x1f80;  // the ABI's state at program start
   std::uint16_t x87 = 0x037f;
 
-  static fpu_control read() noexcept {
-    fpu_control c;
-    asm volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(c.mxcsr), "=m"(c.x87));
-    c.mxcsr &= ~0x3fu;  // the sticky exception flags are not control
-    return c;
-  }
-  void write() const noexcept {
-    asm volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(mxcsr), "m"(x87));
+  void save() noexcept { asm volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87)); }
+  void load() const noexcept { asm volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(mxcsr), "m"(x87)); }
+  // The low six bits of mxcsr are sticky exception flags, not control. Field by field: a wider load
+  // could not be forwarded from the two stores of save().
+  bool same_as(const fpu_control& other) const noexcept {
+    return ((mxcsr ^ other.mxcsr) & ~0x3fu) == 0 && x87 == other.x87;
   }
 #elif defined(__aarch64__)
   std::uint64_t fpcr = 0;
 
-  static fpu_control read() noexcept {
-    fpu_control c;
-    asm volatile("mrs %0, fpcr" : "=r"(c.fpcr));
-    return c;
-  }
-  void write() const noexcept { asm volatile("msr fpcr, %0" ::"r"(fpcr)); }
+  void save() noexcept { asm volatile("mrs %0, fpcr" : "=r"(fpcr)); }
+  void load() const noexcept { asm volatile("msr fpcr, %0" ::"r"(fpcr)); }
+  bool same_as(const fpu_control& other) const noexcept { return fpcr == other.fpcr; }
 #endif
-  bool operator==(const fpu_control&) const = default;
 };
 
 }  // namespace runnel::platform

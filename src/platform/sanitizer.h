@@ -52,9 +52,9 @@ inline constexpr bool has_tsan = false;
 
 // What the sanitizers remember about one stack; part of a G, and of an M for the thread's own stack.
 struct sanitizer_stack {
+#if defined(RUNNEL_HAS_ASAN)
   const void* bottom = nullptr;  // lowest address
   std::size_t size = 0;
-#if defined(RUNNEL_HAS_ASAN)
   void* fake_stack = nullptr;
 #endif
 #if defined(RUNNEL_HAS_TSAN)
@@ -62,15 +62,22 @@ struct sanitizer_stack {
 #endif
 
   // Of a goroutine stack, before its first use.
-  void create() noexcept {
+  void create([[maybe_unused]] const void* lowest, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(RUNNEL_HAS_ASAN)
+    bottom = lowest;
+    size = bytes;
+#endif
 #if defined(RUNNEL_HAS_TSAN)
     if (fiber == nullptr) fiber = __tsan_create_fiber(0);
 #endif
   }
   // Of the calling thread's own stack.
-  void adopt_thread(const void* lowest, std::size_t bytes) noexcept {
+  void adopt_thread([[maybe_unused]] const void* lowest,
+                    [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(RUNNEL_HAS_ASAN)
     bottom = lowest;
     size = bytes;
+#endif
 #if defined(RUNNEL_HAS_TSAN)
     fiber = __tsan_get_current_fiber();
 #endif

@@ -35,12 +35,15 @@ struct timer_node {
 
 class timer_heap {
  public:
+  static constexpr std::size_t take_max = 128;
+
   std::int64_t next() const noexcept { return next_.load(std::memory_order_relaxed); }
 
   // True if the node became the earliest.
   bool add(timer_node& node) noexcept;
 
-  // Claims nodes due at `now`, at most tokens.size(); returns how many tokens were stored.
+  // Claims nodes due at `now`, at most tokens.size(), itself at most take_max; returns how many tokens were
+  // stored.
   std::size_t take_due(std::int64_t now, std::span<void*> tokens) noexcept;
 
   // Moves every timer into `into`. Both heaps' users are stopped.

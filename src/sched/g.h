@@ -58,7 +58,7 @@ struct execution {
   void* sp = nullptr;
   platform::exception_state exceptions;
   platform::fpu_control fpu;
-  platform::sanitizer_stack sanitizer;
+  [[no_unique_address]] platform::sanitizer_stack sanitizer;
 };
 
 enum class g_state : std::uint8_t { idle, runnable, running, waiting, frozen };
@@ -78,9 +78,10 @@ struct alignas(64) g : runnable {
   std::atomic<g_state> state{g_state::idle};
   std::atomic<wait_reason> reason{wait_reason::none};
   std::uint32_t epoch = 0;
+  m* locked_m = nullptr;  // lock_os_thread: runs on this M only
   execution context;
+  // A switch touches what is above: one cache line.
   task* work = nullptr;
-  m* locked_m = nullptr;         // lock_os_thread: runs on this M only
   std::uint32_t lock_count = 0;
   std::atomic<std::uint64_t> id{0};
   void* locals = nullptr;        // goroutine_local's values

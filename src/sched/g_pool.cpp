@@ -38,6 +38,7 @@ bool g_pool::take(std::size_t slot_size, std::size_t count,
   platform::lock_guard hold(pool->lock);
   if (pool->idle.empty()) return false;
   for (; count > 0 && !pool->idle.empty(); --count) out.push_front(pool->idle.pop_front());
+  pool->least_idle = std::min(pool->least_idle, pool->idle.size());
   return true;
 }
 
@@ -48,10 +49,8 @@ g* g_pool::create(std::size_t slot_size) noexcept {
   if (slot.begin == nullptr) return nullptr;
   g* made = ::new (place_g(slot)) g;
   made->slot = slot;
-  made->context.sanitizer.bottom = slot.lowest();
-  made->context.sanitizer.size =
-      static_cast<std::size_t>(reinterpret_cast<char*>(made) - slot.lowest());
-  made->context.sanitizer.create();
+  made->context.sanitizer.create(
+      slot.lowest(), static_cast<std::size_t>(reinterpret_cast<char*>(made) - slot.lowest()));
   made->context.sp = platform::make_context(made, &goroutine_main, made);
   return made;
 }
@@ -72,12 +71,20 @@ std::size_t g_pool::trim(std::size_t keep) noexcept {
   for (auto& cell : pools_) {
     size_pool* pool = cell.load(std::memory_order_acquire);
     if (pool == nullptr) continue;
+    std::size_t goal;
+    {
+      platform::lock_guard hold(pool->lock);
+      std::size_t idle = pool->idle.size();
+      goal = idle - std::min(pool->least_idle, idle) / 2;
+      goal = std::max(goal, std::min(keep, idle));
+      pool->least_idle = idle;
+    }
     for (;;) {
       memory::stack_slot slots[batch];
       std::size_t n = 0;
       {
         platform::lock_guard hold(pool->lock);
-        while (n < batch && pool->idle.size() > keep) {
+        while (n < batch && pool->idle.size() > goal) {
           auto* victim = static_cast<g*>(pool->idle.pop_front());
           victim->context.sanitizer.destroy();
           slots[n++] = victim->slot;

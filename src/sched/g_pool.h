@@ -32,7 +32,8 @@ class g_pool {
   void give(base::intrusive_queue<runnable>& gs) noexcept;
   void give(g* one) noexcept;
 
-  // Releases the stacks of idle Gs beyond `keep` for every size; returns how many.
+  // Releases stacks that nobody needed since the last call: for every size half of the Gs that lay idle
+  // all the time, beyond `keep`. Returns how many.
   std::size_t trim(std::size_t keep) noexcept;
 
   // Calls visit(g&) for every G that may be at work. For dumps; see stack_space::for_each_slot.
@@ -54,6 +55,7 @@ class g_pool {
     memory::stack_space space;
     platform::lock lock;
     base::intrusive_queue<runnable> idle;
+    std::size_t least_idle = 0;  // since the last trim
   };
   size_pool* pool_for(std::size_t slot_size) noexcept;
 

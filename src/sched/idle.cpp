@@ -125,7 +125,7 @@ runnable* go_idle(m& self) noexcept {
   {
     platform::lock_guard hold(r.lock);
     if (r.stopping.load(std::memory_order_relaxed)) return nullptr;  // the caller sees to it
-    if (runnable* got = take_global_locked(*self.processor, 0)) return got;
+    if (runnable* got = take_global_locked(*self.processor, take_share)) return got;
     p& pp = *self.processor;
     disown(self);
     add_idle_p_locked(pp);

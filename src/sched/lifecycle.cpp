@@ -26,14 +26,6 @@
 namespace runnel::sched {
 namespace {
 
-// The runtime object is never destroyed: goroutines and threads may outlive main().
-union immortal {
-  constexpr immortal() : value{} {}
-  ~immortal() {}
-  runtime value;
-};
-constinit immortal the_runtime;
-
 void after_fork_in_child() {
   runtime& r = rt();
   r.forked.store(true, std::memory_order_relaxed);
@@ -77,7 +69,8 @@ void freeze() noexcept {
   runtime& r = rt();
   platform::lock_guard hold(r.lock);
   r.epoch.fetch_add(1, std::memory_order_relaxed);
-  while (r.global.pop_front() != nullptr) {
+  runnable* dropped[64];
+  while (r.global.pop_front(dropped, 64) != 0) {
   }
   r.global_size.store(0, std::memory_order_relaxed);
   int n = r.p_made.load(std::memory_order_relaxed);
@@ -102,7 +95,7 @@ void freeze() noexcept {
 
 }  // namespace
 
-runtime& rt() noexcept { return the_runtime.value; }
+constinit immortal_runtime the_runtime;
 
 void end_run(g&) noexcept {
   runtime& r = rt();

@@ -32,7 +32,7 @@ m* reacquire(m* self) noexcept {
   bool frozen;
   {
     platform::lock_guard hold(r.lock);
-    frozen = is_frozen(me);
+    frozen = is_frozen(*me);
     if (!frozen) {
       if (p* pp = take_idle_p_locked()) own(*self, *pp);
     }
@@ -76,7 +76,7 @@ m* park(m* self, wait_reason why, post_switch post) noexcept {
 
 void ready(m* self, g& parked) noexcept {
   if (self != nullptr && self->processor != nullptr) {
-    if (is_frozen(&parked)) {
+    if (is_frozen(parked)) {
       parked.state.store(g_state::frozen, std::memory_order_relaxed);
       return;
     }

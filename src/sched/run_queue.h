@@ -73,11 +73,16 @@ class run_queue {
     }
   }
 
-  // The item that pop() would return, if no thief comes; for prefetching only.
-  T* peek() const noexcept {
+  // The item that the pop() after `ahead` others would return, if no thief comes; for prefetching only.
+  T* peek(std::uint32_t ahead) const noexcept {
     std::uint32_t h = head_.load(std::memory_order_relaxed);
-    if (h == tail_.load(std::memory_order_relaxed)) return nullptr;
-    return slot(h).load(std::memory_order_relaxed);
+    if (tail_.load(std::memory_order_relaxed) - h <= ahead) return nullptr;
+    return slot(h + ahead).load(std::memory_order_relaxed);
+  }
+
+  // How many push() will certainly take.
+  std::uint32_t room() const noexcept {
+    return Capacity - (tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire));
   }
 
   // Takes the older half of a full ring into `out` (room for Capacity / 2). 0: thieves made room.

@@ -22,6 +22,7 @@
 #include "platform/parker.h"
 #include "sched/g.h"
 #include "sched/g_pool.h"
+#include "sched/global_queue.h"
 #include "sched/m.h"
 #include "sched/p.h"
 
@@ -43,7 +44,7 @@ struct runtime {
   alignas(64) std::atomic<std::int64_t> global_size{0};
 
   alignas(64) platform::lock lock;
-  base::intrusive_queue<runnable> global;
+  global_queue global;
   p* idle_ps = nullptr;
   m* idle_ms = nullptr;
   m* sleeper = nullptr;  // an idle M that waits for the next timer; not in idle_ms
@@ -79,6 +80,14 @@ struct runtime {
   platform::parker* main_done = nullptr;
 };
 
-runtime& rt() noexcept;
+// Never destroyed: goroutines and threads may outlive main().
+union immortal_runtime {
+  constexpr immortal_runtime() : value{} {}
+  ~immortal_runtime() {}
+  runtime value;
+};
+extern constinit immortal_runtime the_runtime;
+
+inline runtime& rt() noexcept { return the_runtime.value; }
 
 }  // namespace runnel::sched

@@ -13,30 +13,11 @@
 namespace runnel::sched {
 namespace {
 
-constexpr std::uint32_t global_period = 61;  // Go's: prime, so that it beats with no program's pattern
-constexpr std::uint32_t timer_period = 8;
-
-void count_slice(p& pp) noexcept {
-  pp.tick.store(pp.tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
 runnable* take_global(m& self, std::int64_t most) noexcept {
   runtime& r = rt();
   if (r.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
   platform::lock_guard hold(r.lock);
   return take_global_locked(*self.processor, most);
-}
-
-runnable* pop_local(p& pp) noexcept {
-  // What was put in front inherits the time slice: two goroutines that wake each other in turn look to
-  // sysmon like one that runs for long, and do not starve the ring.
-  if (runnable* next = pp.queue.pop_next()) return next;
-  runnable* r = pp.queue.pop();
-  if (r != nullptr) {
-    count_slice(pp);
-    if (runnable* after = pp.queue.peek()) __builtin_prefetch(after);
-  }
-  return r;
 }
 
 // Looks for work on other Ps, for a while. What lies in a runnext is about to be run by its P, so a thief
@@ -80,7 +61,7 @@ runnable* steal(m& self) noexcept {
       }
     }
     if (r.global_size.load(std::memory_order_relaxed) != 0) {
-      if (runnable* got = take_global(self, 0)) return got;
+      if (runnable* got = take_global(self, take_share)) return got;
     }
     // About a microsecond, so that looking does not slow the ones looked at.
     for (int i = 0; i < 24; ++i) base::hardware::pause();
@@ -108,7 +89,7 @@ runnable* find_runnable(m& self) noexcept {
       }
     }
     if (runnable* got = pop_local(pp)) return got;
-    if (runnable* got = take_global(self, 0)) {
+    if (runnable* got = take_global(self, take_share)) {
       count_slice(pp);
       return got;
     }
@@ -127,41 +108,37 @@ runnable* find_runnable(m& self) noexcept {
 
 }  // namespace
 
-runnable* next_fast(m& self) noexcept {
-  runtime& r = rt();
-  if (r.stopping.load(std::memory_order_relaxed)) [[unlikely]] return nullptr;
-  p& pp = *self.processor;
-  std::uint32_t tick = pp.tick.load(std::memory_order_relaxed);
-  if (tick % global_period == 0 && r.global_size.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+runnable* look_around(m& self, p& pp, std::uint32_t tick) noexcept {
+  if (tick % global_period == 0) {
     if (runnable* got = take_global(self, 1)) {
       count_slice(pp);
       return got;
     }
   }
-  if (tick % timer_period == 0 && pp.timers.next() != platform::time_never) [[unlikely]] {
+  if (tick % timer_period == 0 && pp.timers.next() != platform::time_never) {
     fire_timers(self, pp, platform::nanotime());
   }
-  return pop_local(pp);
+  return nullptr;
 }
 
-m* run_next(m* self, execution& from, runnable* next) noexcept {
-  g* to;
-  if (next->fresh) {
-    auto* work = static_cast<task*>(next);
-    to = acquire_g(*self, work->stack_size);
-    adopt(*to, work);
-  } else {
-    to = static_cast<g*>(next);
-    if (to->locked_m != nullptr && to->locked_m != self) [[unlikely]] {
-      // The loop hands it to its own M.
-      self->pending = next;
-      self->current = nullptr;
-      return &from == &self->own ? self : switch_execution(self, from, self->own);
-    }
-  }
+m* run_fresh(m* self, execution& from, task* next) noexcept {
+  g* to = acquire_g(*self, next->stack_size);
+  adopt(*to, next);
   to->state.store(g_state::running, std::memory_order_relaxed);
   self->current = to;
   return switch_execution(self, from, to->context);
+}
+
+m* run_elsewhere(m* self, execution& from, g* next) noexcept {
+  if (next->locked_m == self) {
+    next->state.store(g_state::running, std::memory_order_relaxed);
+    self->current = next;
+    return switch_execution(self, from, next->context);
+  }
+  // The loop hands it to its own M.
+  self->pending = next;
+  self->current = nullptr;
+  return switch_execution(self, from, self->own);
 }
 
 m* suspend(m* self, post_switch post) noexcept {

@@ -34,8 +34,8 @@ inline m* switch_execution(m* self, execution& from, execution& to) noexcept {
   platform::exception_state& live = *self->exceptions;
   from.exceptions = live;
   live = to.exceptions;
-  from.fpu = platform::fpu_control::read();
-  if (from.fpu != to.fpu) [[unlikely]] to.fpu.write();
+  from.fpu.save();
+  if (!from.fpu.same_as(to.fpu)) [[unlikely]] to.fpu.load();
   from.sanitizer.before_switch(to.sanitizer);
   self = static_cast<m*>(platform::switch_context(from.sp, to.sp, self));
   from.sanitizer.after_switch();
@@ -49,14 +49,80 @@ inline void run_post(m& self) noexcept {
   }
 }
 
+// --- queues (queue.cpp) ---
+
+// Puts `r` on the P of `self`; `next`: in front.
+void put_when_full(m& self, runnable* r) noexcept;
+inline void put_local(m& self, runnable* r, bool next) noexcept {
+  p& pp = *self.processor;
+  if (next) {
+    r = pp.queue.replace_next(r);
+    if (r == nullptr) return;
+  }
+  if (!pp.queue.push(r)) [[unlikely]] put_when_full(self, r);
+}
+// Behind everything; from anywhere.
+void put_global(runnable* r) noexcept;
+inline constexpr std::int64_t take_share = 1 << 20;  // as much as is fair
+runnable* take_global_locked(p& to, std::int64_t most) noexcept;
+inline bool is_frozen(const g& one) noexcept {
+  return one.epoch != rt().epoch.load(std::memory_order_relaxed);
+}
+
 // --- deciding what runs (schedule.cpp) ---
+
+inline void count_slice(p& pp) noexcept {
+  pp.tick.store(pp.tick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+inline constexpr std::uint32_t prefetch_distance = 4;
+
+// From runnext or the ring.
+inline runnable* pop_local(p& pp) noexcept {
+  // What was put in front inherits the time slice: two goroutines that wake each other in turn look to
+  // sysmon like one that runs for long, and do not starve the ring.
+  if (runnable* next = pp.queue.pop_next()) return next;
+  runnable* r = pp.queue.pop();
+  if (r != nullptr) {
+    count_slice(pp);
+    // A task and its closure take two lines; both may be cold.
+    if (const runnable* later = pp.queue.peek(prefetch_distance)) {
+      __builtin_prefetch(later, 1);
+      __builtin_prefetch(reinterpret_cast<const char*>(later) + 64, 1);
+    }
+  }
+  return r;
+}
+
+// At these ticks, something else is looked at first: the global queue every 61st time (Go's number: prime, so
+// that it beats with no program's pattern), timers every 8th.
+inline constexpr std::uint32_t global_period = 61;
+inline constexpr std::uint32_t timer_period = 8;
+runnable* look_around(m& self, p& pp, std::uint32_t tick) noexcept;
 
 // The next item without searching: runnext, the ring, at times the global queue or due timers. nullptr: the
 // scheduling loop must search.
-runnable* next_fast(m& self) noexcept;
+inline runnable* next_fast(m& self) noexcept {
+  if (rt().stopping.load(std::memory_order_relaxed)) [[unlikely]] return nullptr;
+  p& pp = *self.processor;
+  std::uint32_t tick = pp.tick.load(std::memory_order_relaxed);
+  if (tick % timer_period == 0 || tick % global_period == 0) [[unlikely]] {
+    if (runnable* r = look_around(self, pp, tick)) return r;
+  }
+  return pop_local(pp);
+}
 
 // Starts `next` on `self` in place of `from`; returns as switch_execution does.
-m* run_next(m* self, execution& from, runnable* next) noexcept;
+m* run_fresh(m* self, execution& from, task* next) noexcept;
+m* run_elsewhere(m* self, execution& from, g* next) noexcept;
+[[gnu::always_inline]] inline m* run_next(m* self, execution& from, runnable* next) noexcept {
+  if (next->fresh) return run_fresh(self, from, static_cast<task*>(next));
+  g* to = static_cast<g*>(next);
+  if (to->locked_m != nullptr) [[unlikely]] return run_elsewhere(self, from, to);
+  to->state.store(g_state::running, std::memory_order_relaxed);
+  self->current = to;
+  return switch_execution(self, from, to->context);
+}
 
 // Suspends the current G, whose state the caller has set, and runs something else. `post` is done when it is
 // off its stack. Returns when the G runs again, post actions of others done.
@@ -64,15 +130,6 @@ m* suspend(m* self, post_switch post) noexcept;
 
 // Back to the scheduling loop for good or until the G runs again; as suspend, without looking for a next G.
 m* suspend_to_loop(m* self, post_switch post) noexcept;
-
-// --- queues (queue.cpp) ---
-
-// Puts `r` on the P of `self`; `next`: in front.
-void put_local(m& self, runnable* r, bool next) noexcept;
-// Behind everything; from anywhere.
-void put_global(runnable* r) noexcept;
-runnable* take_global_locked(p& to, std::int64_t most) noexcept;
-bool is_frozen(const runnable* r) noexcept;
 
 // --- waking (idle.cpp) ---
 

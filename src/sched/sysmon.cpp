@@ -102,8 +102,12 @@ void sleep_if_all_idle() noexcept {
   r.sysmon_asleep.store(true, std::memory_order_relaxed);
   base::hardware::fence();
   if (all_idle()) {
-    keep_house();
-    r.sysmon_bed.park();
+    // Once more after a while, to give memory back; then for good.
+    if (!r.sysmon_bed.park(platform::nanotime() + housekeeping_ns)) {
+      do keep_house();
+      while (r.gs.trim(idle_stacks_kept) != 0);
+      r.sysmon_bed.park();
+    }
   }
   r.sysmon_asleep.store(false, std::memory_order_relaxed);
 }

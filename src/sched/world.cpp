@@ -71,9 +71,9 @@ bool claim_all() noexcept {
 // What a P that is no longer wanted holds goes to everybody.
 void empty_p(p& pp, p& heir) noexcept {
   runtime& r = rt();
-  while (runnable* next = pp.queue.pop_next()) r.global.push_front(next);
+  while (runnable* next = pp.queue.pop_next()) r.global.push_back(next);
   while (runnable* item = pp.queue.pop()) r.global.push_back(item);
-  r.global_size.store(static_cast<std::int64_t>(r.global.size()), std::memory_order_relaxed);
+  r.global_size.store(r.global.size(), std::memory_order_relaxed);
   if (&pp != &heir) pp.timers.move_all(heir.timers);
   r.gs.give(pp.free_gs);
   pp.records.flush(r.records);

@@ -72,11 +72,8 @@ void mutex::lock_slow() {
       }
       continue;
     }
-    if ((s & starving) == 0 && spinning_may_help(self, spins)) {
-      if (!awake && (s & (woken | waiters)) == waiters &&
-          state_.compare_exchange_strong(s, s | woken, std::memory_order_relaxed)) {
-        awake = true;
-      }
+    // With others in the queue the lock is too contended for spinning to be worth the owner's cache misses.
+    if ((s & (starving | waiters)) == 0 && spinning_may_help(self, spins)) {
       for (int i = 0; i < pauses_per_spin; ++i) base::hardware::pause();
       ++spins;
       s = state_.load(std::memory_order_relaxed);

@@ -34,7 +34,7 @@ struct waiter {
   platform::parker parked;  // of a plain thread
 
   // Of a run that is over: nobody will ever answer. To be dropped from lists.
-  bool frozen() const noexcept { return gp != nullptr && sched::is_frozen(gp); }
+  bool frozen() const noexcept { return gp != nullptr && sched::is_frozen(*gp); }
 };
 
 // How a guard is released, once the waiter is off its stack.
