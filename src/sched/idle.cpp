@@ -8,8 +8,6 @@
 namespace runnel::sched {
 namespace {
 
-idle_counts<base::hardware> counts() noexcept { return {rt().idle_p_count, rt().spinning}; }
-
 // An idle M, taken out of its list. The sleeper comes last, and only if no P is left whose timers it would
 // have to watch.
 m* take_idle_m_locked() noexcept {
@@ -19,7 +17,7 @@ m* take_idle_m_locked() noexcept {
     found->next_idle = nullptr;
     return found;
   }
-  if (r.sleeper != nullptr && r.idle_p_count.load(std::memory_order_relaxed) == 0) {
+  if (r.sleeper != nullptr && r.gate.idle() == 0) {
     m* found = r.sleeper;
     r.sleeper = nullptr;
     r.sleeper_until.store(platform::time_never, std::memory_order_relaxed);
@@ -74,7 +72,7 @@ p* take_idle_p_locked() noexcept {
   if (pp == nullptr || r.stopping.load(std::memory_order_relaxed)) return nullptr;
   r.idle_ps = pp->next_idle;
   pp->next_idle = nullptr;
-  r.idle_p_count.fetch_sub(1, std::memory_order_seq_cst);
+  r.gate.take_idle_locked();
   return pp;
 }
 
@@ -83,41 +81,38 @@ void add_idle_p_locked(p& pp) noexcept {
   pp.status.store(p_status::idle, std::memory_order_release);
   pp.next_idle = r.idle_ps;
   r.idle_ps = &pp;
-  r.idle_p_count.fetch_add(1, std::memory_order_seq_cst);
+  r.gate.add_idle_locked();
 }
 
 bool begin_spinning(m& self) noexcept {
   if (self.spinning) return true;
   runtime& r = rt();
   int procs = r.procs.load(std::memory_order_relaxed);
-  int busy = procs - r.idle_p_count.load(std::memory_order_relaxed);
-  if (procs == 1 || 2 * r.spinning.load(std::memory_order_relaxed) >= busy) return false;
+  int busy = procs - r.gate.idle();
+  if (procs == 1 || 2 * r.gate.spinning() >= busy) return false;
   self.spinning = true;
-  counts().begin_spinning();
+  rt().gate.begin_spinning();
   return true;
 }
 
 void end_spinning_with_work(m& self) noexcept {
   self.spinning = false;
   // The last to stop looking passes the torch: there may be more than we took.
-  if (counts().end_spinning() && rt().idle_p_count.load(std::memory_order_relaxed) != 0) {
+  if (rt().gate.end_spinning() && rt().gate.idle() != 0) {
     wake_spinner();
   }
 }
 
 void wake_spinner() noexcept {
   runtime& r = rt();
-  if (!counts().claim_wake()) return;
+  if (!rt().gate.claim_wake()) return;
   p* pp;
   {
     platform::lock_guard hold(r.lock);
     pp = take_idle_p_locked();
+    if (pp == nullptr) r.gate.give_up_wake_locked();
   }
-  if (pp == nullptr) {
-    counts().end_spinning();
-    return;
-  }
-  start_m(*pp, true);
+  if (pp != nullptr) start_m(*pp, true);
 }
 
 runnable* go_idle(m& self) noexcept {
@@ -126,19 +121,23 @@ runnable* go_idle(m& self) noexcept {
     platform::lock_guard hold(r.lock);
     if (r.stopping.load(std::memory_order_relaxed)) return nullptr;  // the caller sees to it
     if (runnable* got = take_global_locked(*self.processor, take_share)) return got;
+    if (!self.spinning && !r.gate.may_rest_locked()) {
+      self.spinning = true;
+      return nullptr;
+    }
     p& pp = *self.processor;
     disown(self);
     add_idle_p_locked(pp);
   }
   if (self.spinning) {
     self.spinning = false;
-    counts().end_spinning();
+    rt().gate.end_spinning();
     if (any_queue_has_work()) {
       platform::lock_guard hold(r.lock);
       if (p* pp = take_idle_p_locked()) {
         own(self, *pp);
         self.spinning = true;
-        counts().begin_spinning();
+        rt().gate.begin_spinning();
         return nullptr;
       }
     }
@@ -211,7 +210,7 @@ void start_m(p& pp, bool spinning) noexcept {
   }
   if (start_thread(&pp, spinning)) return;
   // No thread to be had: the P waits in the idle list until sysmon tries again.
-  if (spinning) counts().end_spinning();
+  if (spinning) rt().gate.end_spinning();
   platform::lock_guard hold(r.lock);
   add_idle_p_locked(pp);
 }
@@ -238,7 +237,7 @@ void hand_off(p& pp) noexcept {
 void watch_timer(std::int64_t when) noexcept {
   runtime& r = rt();
   base::hardware::fence();
-  if (r.idle_p_count.load(std::memory_order_relaxed) == 0 ||
+  if (r.gate.idle() == 0 ||
       when >= r.sleeper_until.load(std::memory_order_relaxed)) {
     return;
   }

@@ -5,39 +5,13 @@
 // microseconds; at most half as many Ms spin as Ps are busy. Then the M sleeps on its futex. One idle M, the sleeper,
 // sleeps no longer than until the next timer of any P.
 //
-// No lost work: whoever publishes work makes a full fence and then reads idle_p_count and spinning. An M
-// that goes idle first adds its P to the list, then stops spinning (a read-modify-write), then looks at every
-// queue once more. Either the publisher sees an idle P and nobody spinning, and wakes one, or the M sees the
-// work. tests/model has the proof by exhaustion.
+// sched/idle_gate.h has the protocol.
 
 #include "sched/m.h"
 #include "sched/p.h"
 #include "sched/runtime.h"
 
 namespace runnel::sched {
-
-// The counters of that argument, apart from the lists, so that a model can run them.
-template <class Sync>
-struct idle_counts {
-  typename Sync::template atomic<int>& idle;
-  typename Sync::template atomic<int>& spinning;
-
-  // By a publisher, after its work is in a queue: must it wake somebody?
-  bool nobody_will_come() noexcept {
-    Sync::fence();
-    return idle.load(std::memory_order_relaxed) != 0 &&
-           spinning.load(std::memory_order_relaxed) == 0;
-  }
-  // One waker at a time: true, and the caller counts as spinning until its thread takes over the count.
-  bool claim_wake() noexcept {
-    int none = 0;
-    return spinning.load(std::memory_order_relaxed) == 0 &&
-           spinning.compare_exchange_strong(none, 1, std::memory_order_acq_rel);
-  }
-  void begin_spinning() noexcept { spinning.fetch_add(1, std::memory_order_acq_rel); }
-  // True: it was the last one.
-  bool end_spinning() noexcept { return spinning.fetch_sub(1, std::memory_order_seq_cst) == 1; }
-};
 
 bool begin_spinning(m& self) noexcept;
 void end_spinning_with_work(m& self) noexcept;

@@ -5,9 +5,7 @@
 // Lock order: world  ->  runtime lock  ->  a P's timer heap  ->  pools. None is held over a switch.
 //
 // Invariants ("lock" is the runtime lock)
-//   idle_p_count, global_size           mirrors of lists under lock, for reading without it
-//   spinning > 0                        some M looks for work and will look again after it stops
-//   work was published while spinning == 0 and a P was idle  =>  its publisher wakes a spinner (notify_work)
+//   gate.idle(), global_size            mirrors of lists under lock, for reading without it
 //   stopping                            =>  no M takes a P; Ms with one give it up when they schedule
 //   world is held                       =>  the holder is the one claimant
 //   epoch changes                       =>  every P is stopped; goroutines of older epochs are frozen
@@ -22,6 +20,7 @@
 #include "platform/parker.h"
 #include "sched/g.h"
 #include "sched/g_pool.h"
+#include "sched/idle_gate.h"
 #include "sched/global_queue.h"
 #include "sched/m.h"
 #include "sched/p.h"
@@ -35,12 +34,11 @@ struct runtime {
   alignas(64) std::atomic<int> procs{0};
   std::atomic<bool> stopping{false};
   std::atomic<std::uint32_t> epoch{0};
-  std::atomic<int> idle_p_count{0};
   std::size_t default_slot = 256 << 10;
   std::array<std::atomic<p*>, max_procs_limit> all_p{};
   std::atomic<int> p_made{0};  // Ps that exist; all_p[0 .. p_made)
 
-  alignas(64) std::atomic<int> spinning{0};
+  idle_gate<base::hardware> gate;
   alignas(64) std::atomic<std::int64_t> global_size{0};
 
   alignas(64) platform::lock lock;

@@ -136,12 +136,7 @@ m* suspend_to_loop(m* self, post_switch post) noexcept;
 // After work was published: sees to it that somebody comes if a P is idle and nobody looks.
 void wake_spinner() noexcept;
 inline void notify_work() noexcept {
-  runtime& r = rt();
-  base::hardware::fence();
-  if (r.idle_p_count.load(std::memory_order_relaxed) != 0 &&
-      r.spinning.load(std::memory_order_relaxed) == 0) {
-    wake_spinner();
-  }
+  if (rt().gate.nobody_will_come()) wake_spinner();
 }
 
 // The same by an M with a P: if there is no other P, nobody can be idle.

@@ -22,7 +22,7 @@ bool work_waits_for(p& pp, std::int64_t now) noexcept {
   runtime& r = rt();
   if (!pp.queue.empty() || pp.timers.next() <= now) return true;
   return r.global_size.load(std::memory_order_relaxed) != 0 &&
-         r.idle_p_count.load(std::memory_order_relaxed) == 0;
+         r.gate.idle() == 0;
 }
 
 // Takes the P of an M that does not hear. True: taken, and handed on.
@@ -73,8 +73,8 @@ bool watch(p& pp, std::int64_t now) noexcept {
 // Work that waits although a P is idle: what a wake-up missed, or a thread that could not be started.
 bool rescue(std::int64_t now) noexcept {
   runtime& r = rt();
-  if (r.idle_p_count.load(std::memory_order_relaxed) == 0 ||
-      r.spinning.load(std::memory_order_relaxed) != 0) {
+  if (r.gate.idle() == 0 ||
+      r.gate.spinning() != 0) {
     return false;
   }
   std::int64_t due = earliest_timer();
@@ -94,7 +94,7 @@ void keep_house() noexcept {
 void sleep_if_all_idle() noexcept {
   runtime& r = rt();
   auto all_idle = [&] {
-    return r.idle_p_count.load(std::memory_order_relaxed) >=
+    return r.gate.idle() >=
                r.procs.load(std::memory_order_relaxed) ||
            !r.active.load(std::memory_order_relaxed);
   };

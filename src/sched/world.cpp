@@ -31,7 +31,7 @@ void stop_idle_ps() noexcept {
     r.idle_ps = idle->next_idle;
     idle->next_idle = nullptr;
     idle->status.store(p_status::stopped, std::memory_order_release);
-    r.idle_p_count.fetch_sub(1, std::memory_order_seq_cst);
+    r.gate.take_idle_locked();
   }
 }
 
@@ -102,7 +102,7 @@ void stop_the_world() noexcept {
 void give_up_for_stop(m& self) noexcept {
   if (self.spinning) {
     self.spinning = false;
-    rt().spinning.fetch_sub(1, std::memory_order_seq_cst);
+    rt().gate.end_spinning();
   }
   p& pp = *self.processor;
   disown(self);

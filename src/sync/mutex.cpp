@@ -47,8 +47,8 @@ bool spinning_may_help(sched::m* self, int spins) noexcept {
   if (self == nullptr) return true;
   auto& r = sched::rt();
   int procs = r.procs.load(std::memory_order_relaxed);
-  int others_busy = procs - 1 - r.idle_p_count.load(std::memory_order_relaxed) -
-                    r.spinning.load(std::memory_order_relaxed);
+  int others_busy = procs - 1 - r.gate.idle() -
+                    r.gate.spinning();
   return others_busy > 0 && self->processor->queue.empty();
 }
 
