@@ -60,7 +60,10 @@ bool adopt_in_place(g& me, runnable* next) noexcept {
   if (next == nullptr || !next->fresh) return false;
   auto* work = static_cast<task*>(next);
   if (work->stack_size != 0 || me.slot.size != rt().default_slot) return false;
+  platform::fpu_control left_behind;
+  left_behind.save();
   adopt(me, work);
+  if (!left_behind.same_as(me.context.fpu)) me.context.fpu.load();
   me.state.store(g_state::running, std::memory_order_relaxed);
   return true;
 }
@@ -84,6 +87,7 @@ m* retire(g& me) noexcept {
 void adopt(g& me, task* work) noexcept {
   me.work = work;
   me.epoch = rt().epoch.load(std::memory_order_relaxed);
+  me.context.fpu = rt().initial_fpu;
   me.id.store(work->id, std::memory_order_relaxed);
   me.reason.store(wait_reason::none, std::memory_order_relaxed);
 }

@@ -148,6 +148,7 @@ void run_main(const options& o, void (*call)(void*), void* argument) {
   int procs = initial_procs(o);
   r.m_limit = std::max(o.max_threads, 1);
   r.default_slot = memory::stack_space::slot_size_for(o.stack_size);
+  r.initial_fpu.save();
   platform::parker done;
   r.main_done = &done;
   r.main_exited.store(false, std::memory_order_relaxed);

@@ -126,6 +126,7 @@ class run_queue {
 
   // --- by anybody ---
 
+  std::uint32_t head() const noexcept { return head_.load(std::memory_order_relaxed); }
   T* look_next() const noexcept { return runnext_.load(std::memory_order_relaxed); }
 
   // Takes runnext if it still is `seen`.

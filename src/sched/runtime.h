@@ -70,6 +70,9 @@ struct runtime {
 
   std::atomic<std::uint64_t> next_local_key{1};  // goroutine_local
 
+  // The floating-point state that goroutines begin with: that of the thread in run().
+  platform::fpu_control initial_fpu;
+
   // The current run
   std::atomic<bool> run_claimed{false};  // some thread is in run()
   std::atomic<bool> active{false};

@@ -20,50 +20,56 @@ runnable* take_global(m& self, std::int64_t most) noexcept {
   return take_global_locked(*self.processor, most);
 }
 
-// Looks for work on other Ps, for a while. What lies in a runnext is about to be run by its P, so a thief
-// takes it only when it has seen it there, with the P in the same time slice, for a whole round.
+// What a thief saw of a victim when it last looked.
+struct glimpse {
+  runnable* next = nullptr;
+  std::uint32_t head = 0;
+  std::uint32_t tick = 0;
+  bool valid = false;
+
+  bool operator==(const glimpse&) const = default;
+};
+
+// A victim that is working off its queue by itself is left alone, unless the queue is long: to move a few short
+// goroutines to another CPU's caches takes longer than to run them. One that stood still between two
+// glimpses is busy with something else, and what waits there, runnext included, is better run here.
+runnable* rob(p& mine, p& victim, glimpse& seen) noexcept {
+  constexpr std::uint32_t long_queue = 64;
+  glimpse now{victim.queue.look_next(), victim.queue.head(),
+              victim.tick.load(std::memory_order_relaxed), true};
+  bool standing = now == seen;
+  seen = now;
+  if (standing || victim.queue.size() >= long_queue) {
+    if (runnable* got = mine.queue.steal_from(victim.queue)) return got;
+  }
+  if (standing && now.next != nullptr && victim.queue.steal_next(now.next)) return now.next;
+  return nullptr;
+}
+
+// Looks for work everywhere, for some twenty microseconds.
 runnable* steal(m& self) noexcept {
   runtime& r = rt();
   constexpr int rounds = 24;
-  struct note {
-    runnable* next = nullptr;
-    std::uint32_t tick = 0;
-  };
-  constexpr int noted_max = 64;
-  note notes[noted_max];
+  constexpr int glimpses = 64;
+  glimpse seen[glimpses];  // beyond so many Ps, numbers share one: a wrong glimpse differs
   p& mine = *self.processor;
   for (int round = 0; round < rounds; ++round) {
-    int n = r.procs.load(std::memory_order_relaxed);
     if (r.stopping.load(std::memory_order_relaxed)) return nullptr;
+    int n = r.procs.load(std::memory_order_relaxed);
     auto start = static_cast<int>(self.rng.below(static_cast<std::uint32_t>(n)));
     for (int i = 0; i < n; ++i) {
       int number = (start + i) % n;
       p* victim = r.all_p[number].load(std::memory_order_acquire);
       if (victim == nullptr || victim == &mine) continue;
-      if (runnable* got = mine.queue.steal_from(victim->queue)) return got;
-      if (round == 0 || round == rounds - 1) {
-        std::int64_t due = victim->timers.next();
-        if (due != platform::time_never && fire_timers(self, *victim, platform::nanotime()) != 0) {
-          if (runnable* got = pop_local(mine)) return got;
-        }
-      }
-      runnable* next = victim->queue.look_next();
-      if (number < noted_max) {
-        note& seen = notes[number];
-        std::uint32_t tick = victim->tick.load(std::memory_order_relaxed);
-        if (next != nullptr && seen.next == next && seen.tick == tick && round >= 2 &&
-            victim->queue.steal_next(next)) {
-          return next;
-        }
-        seen = {next, tick};
-      } else if (next != nullptr && round == rounds - 1 && victim->queue.steal_next(next)) {
-        return next;
+      if (runnable* got = rob(mine, *victim, seen[number % glimpses])) return got;
+      bool look_at_timers = round == 0 || round == rounds - 1;
+      if (look_at_timers && victim->timers.next() != platform::time_never &&
+          fire_timers(self, *victim, platform::nanotime()) != 0) {
+        return pop_local(mine);
       }
     }
-    if (r.global_size.load(std::memory_order_relaxed) != 0) {
-      if (runnable* got = take_global(self, take_share)) return got;
-    }
-    // About a microsecond, so that looking does not slow the ones looked at.
+    if (runnable* got = take_global(self, take_share)) return got;
+    // Half a microsecond or so: looking slows those who are looked at.
     for (int i = 0; i < 24; ++i) base::hardware::pause();
   }
   return nullptr;

@@ -31,7 +31,7 @@ std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
     woken->state.store(g_state::runnable, std::memory_order_relaxed);
     put_local(self, woken, false);
   }
-  if (n > 1) notify_work();
+  if (n > 1 || (n == 1 && queued != 0)) notify_work_with_p();
   return n;
 }
 

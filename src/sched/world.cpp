@@ -125,6 +125,8 @@ void start_the_world(int procs) noexcept {
       if (pp.queue.empty()) {
         add_idle_p_locked(pp);
       } else {
+        // Not stopped any more, and without an owner: another stopper waits until it has one.
+        pp.status.store(p_status::running, std::memory_order_release);
         to_start[starting++] = &pp;
       }
     }
