@@ -42,7 +42,10 @@ bool madvise_one(const range& r, int advice) noexcept {
 // One call for up to batch_max ranges. Returns false, having done nothing that hurts when done again,
 // where the kernel cannot: the caller goes one by one.
 bool madvise_many(std::span<const range> ranges, int advice) noexcept {
-  if (vectored_advice.load(std::memory_order_relaxed) == answer::no) return false;
+  // Valgrind does not know the call and says so at length.
+  if (vectored_advice.load(std::memory_order_relaxed) == answer::no || running_on_valgrind()) {
+    return false;
+  }
   iovec vec[batch_max];
   std::size_t total = 0;
   for (std::size_t i = 0; i < ranges.size(); ++i) {

@@ -128,8 +128,7 @@ std::optional<double> cgroup_cpu_limit(const std::string& proc, const std::strin
 int usable_cpus() {
   int cpus = affinity_cpus();
   if (auto limit = cgroup_cpu_limit()) {
-    int allowed = std::max(2, static_cast<int>(std::ceil(*limit)));
-    cpus = std::min(cpus, allowed);
+    cpus = std::min(cpus, std::max(1, static_cast<int>(std::ceil(std::min(*limit, 1e6)))));
   }
   return cpus;
 }

@@ -15,8 +15,8 @@ int affinity_cpus() noexcept;
 std::optional<double> cgroup_cpu_limit(const std::string& proc = "/proc/self",
                                        const std::string& sys = "");
 
-// The number of Ps that fits both: the affinity mask, and the limit rounded up but not below 2, as Go
-// 1.25 does (with a P less than the limit the quota could not be used up).
+// The number of Ps that fits both: the affinity mask, and the limit rounded up (with a P less the quota could
+// not be used up).
 int usable_cpus();
 
 }  // namespace runnel::platform
