@@ -30,7 +30,9 @@ class basic_parker {
         return word_.exchange(empty, std::memory_order_acquire) == permit;
       }
     }
-    word_.store(empty, std::memory_order_relaxed);
+    // Not a store: it could reach memory after a later unpark, and undo it. Acquire, for it may take the
+    // permit of that later one with it.
+    word_.exchange(empty, std::memory_order_acquire);
     return true;
   }
 
