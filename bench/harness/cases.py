@@ -1,0 +1,152 @@
+"""The table of cases: what each measures, and what is wanted of it.
+
+A new case is one entry here and a folder bench/<name>/ with one program per contestant.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .corpus import corpus
+
+
+@dataclass(frozen=True)
+class Target:
+    """Runnel's median is to be at most `limit`: in the metric's unit, or times a rival's median."""
+
+    limit: float
+    times: str | None = None
+    procs: int | None = None  # None: however many
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One key of the line a program prints. Every metric is a cost: less is better."""
+
+    key: str
+    unit: str
+    targets: tuple[Target, ...] = ()
+    compared: bool = True  # with the rivals; False where their ratio would say nothing
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a program's arguments may depend on."""
+
+    contestant: str
+    procs: int
+    scale: float  # which part of the usual work to do
+    folder: Path  # for input that has to be made
+
+
+def usual_arguments(run: Run) -> list[str]:
+    return ["--procs", str(run.procs), "--scale", str(run.scale)]
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    about: str  # goes into docs/benchmarks.md
+    metrics: tuple[Metric, ...]
+    # Programs that do not lie at bench/<name>/<contestant's usual file>, from the project's root.
+    sources: dict[str, str] = field(default_factory=dict)
+    arguments: Callable[[Run], list[str]] = usual_arguments
+    # Whether the programs print their work instead of metrics: it has to be the same, and only
+    # `wall_s` and `cores` are known of them.
+    real_work: bool = False
+
+
+def go(limit: float, procs: int | None = None) -> Target:
+    return Target(limit, "go", procs)
+
+
+def absolute(limit: float) -> Target:
+    return Target(limit)
+
+
+NO_SLOWER_THAN_BOOST = Target(1.0, "boost_fiber")
+
+
+def compared(key: str, unit: str, *targets: Target) -> Metric:
+    return Metric(key, unit, (*targets, NO_SLOWER_THAN_BOOST))
+
+
+def alone(key: str, unit: str, *targets: Target) -> Metric:
+    return Metric(key, unit, targets, compared=False)
+
+
+def wordfreq_arguments(run: Run) -> list[str]:
+    # Runnel and Go are told the number of Ps by their environment.
+    jobs = ["--jobs", str(run.procs)] if run.contestant == "threads" else []
+    return [*jobs, str(corpus(run.folder, run.scale))]
+
+
+CASES = (
+    Case(
+        "spawn_join",
+        "Starts goroutines in batches of 1000 and waits for each batch: three million in all, after"
+        " a warm-up of a tenth. Runnel and Go join through a wait group, Boost.Fiber joins each"
+        " fiber.",
+        (compared("ns_each", "ns per goroutine", go(0.35, procs=1), go(0.50, procs=2)),),
+    ),
+    Case(
+        "spawn_million",
+        "Starts a million goroutines at once and then waits for all of them. No warm-up: the first"
+        " use of their memory is part of it.",
+        (compared("ns_each", "ns per goroutine", go(0.35)),),
+    ),
+    Case(
+        "yield",
+        "Two goroutines yield to one another, ten million times each, after a warm-up of a tenth;"
+        " the time is divided by the yields of both. With two Ps each may have one to itself.",
+        (compared("ns_per_yield", "ns per yield", go(0.15)),),
+    ),
+    Case(
+        "mutex",
+        "Eight goroutines add to one counter under one mutex, five million times each, after a"
+        " warm-up of a tenth.",
+        (compared("ns_per_pair", "ns per lock and unlock", go(0.70)),),
+    ),
+    Case(
+        "sleep",
+        "100,000 goroutines each sleep 10 ms ten times over, from the first start to the last end:"
+        " 100 ms at the very best. No warm-up.",
+        (compared("ms", "ms in all", go(0.30)),),
+    ),
+    Case(
+        "parked_million",
+        "A million goroutines each count themselves and lock a mutex that main holds: the time from"
+        " the first start until all have counted, and the memory each then takes, resident pages"
+        " and page tables (VmRSS + VmPTE). No warm-up: the first use of the memory is what is"
+        " measured.",
+        (
+            compared("seconds", "s in all", go(1.0)),
+            compared("bytes_each", "bytes each", absolute(4.7 * 1024)),
+        ),
+    ),
+    Case(
+        "wordfreq",
+        "Not a microbenchmark but a program, `examples/wordfreq`: counts the words of 24,000 small"
+        " and sixteen large files, 0.4 GB of made-up text in the page cache, with a goroutine for"
+        " each file and folder. Beside it the same counting on a pool of threads written by hand,"
+        " and a Go program of the same shape on Go's own maps. Time and processor time are of the"
+        " whole process.",
+        (
+            Metric("wall_s", "s in all", (Target(1.0, "threads"), go(1.0))),
+            alone("cores", "cores used"),
+        ),
+        sources={
+            "runnel": "examples/wordfreq/main.cpp",
+            "go": "bench/wordfreq/wordfreq.go",
+        },
+        arguments=wordfreq_arguments,
+        real_work=True,
+    ),
+    Case(
+        "idle",
+        "The processor time the whole process uses in three seconds in which a thousand goroutines"
+        " wait for a mutex and main sleeps. Less than one part in a thousand of a core is wanted."
+        " Boost.Fiber's idle workers spin where there are two.",
+        (alone("cpu_ms", "ms of processor time", absolute(3.0)),),
+    ),
+)

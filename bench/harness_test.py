@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Tests of the harness, against programs of one line."""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness.cases import CASES, Case, Metric, Target  # noqa: E402
+from harness.contestants import source  # noqa: E402
+from harness.measure import Program, Sample, run_in_turns  # noqa: E402
+from harness.results import Row, table  # noqa: E402
+
+
+def shell(script: str, real_work: bool = False) -> Program:
+    return Program(["sh", "-c", script], 1, real_work)
+
+
+def run(programs: dict[str, Program], keys: list[str], rounds: int = 1, timeout_s: float = 10):
+    order = []
+    samples, errors = run_in_turns(
+        programs, keys, rounds, timeout_s, lambda turn, name: order.append((turn, name)))
+    return samples, errors, order
+
+
+def row(*targets: Target, **medians: float) -> Row:
+    metric = Metric("ns", "ns", targets)
+    samples = {name: Sample([value]) for name, value in medians.items()}
+    return Row(Case("case", "", (metric,)), metric, 2, samples)
+
+
+class Measuring(unittest.TestCase):
+    def test_contestants_take_turns(self):
+        _, _, order = run({"a": shell("echo x=1"), "b": shell("echo x=2")}, ["x"], rounds=2)
+        self.assertEqual(order, [(0, "a"), (0, "b"), (1, "a"), (1, "b")])
+
+    def test_metrics_are_kept_round_after_round(self):
+        samples, errors, _ = run({"a": shell("echo x=1.5 y=2e3")}, ["x", "y"], rounds=3)
+        self.assertEqual(errors, {})
+        self.assertEqual(samples["a"]["x"].values, [1.5] * 3)
+        self.assertEqual(samples["a"]["y"].median, 2000)
+
+    def test_a_program_that_fails_is_named_and_the_others_go_on(self):
+        programs = {"a": shell("echo oops >&2; exit 3"), "b": shell("echo x=1")}
+        samples, errors, _ = run(programs, ["x"], rounds=2)
+        self.assertEqual(list(samples), ["b"])
+        self.assertEqual(errors, {"a": "ended with status 3\noops"})
+
+    def test_a_program_that_prints_nothing_is_an_error(self):
+        _, errors, _ = run({"a": shell("true")}, ["x"])
+        self.assertEqual(errors, {"a": "printed nothing"})
+
+    def test_a_metric_that_is_not_printed_is_an_error(self):
+        _, errors, _ = run({"a": shell("echo x=1")}, ["x", "y"])
+        self.assertEqual(errors, {"a": "did not print y"})
+
+    def test_a_program_that_does_not_end_is_ended(self):
+        _, errors, _ = run({"a": shell("exec sleep 60")}, ["x"], timeout_s=0.1)
+        self.assertEqual(errors, {"a": "still running after 0.1 s"})
+
+    def test_real_work_is_measured_from_outside(self):
+        samples, errors, _ = run({"a": shell("sleep 0.1; echo done", True)}, ["wall_s", "cores"])
+        self.assertEqual(errors, {})
+        self.assertGreaterEqual(samples["a"]["wall_s"].median, 0.1)
+        self.assertLess(samples["a"]["cores"].median, 0.5)
+
+    def test_real_work_has_to_have_the_same_result(self):
+        programs = {"a": shell("echo one", True), "b": shell("echo two", True)}
+        _, errors, _ = run(programs, ["wall_s"])
+        self.assertEqual(errors, {"b": "printed another result than the program before"})
+
+    def test_programs_are_told_the_number_of_ps_by_their_environment_too(self):
+        samples, _, _ = run({"a": shell("echo x=$GOMAXPROCS y=$RUNNEL_MAXPROCS")}, ["x", "y"])
+        self.assertEqual(samples["a"]["x"].values + samples["a"]["y"].values, [1, 1])
+
+
+class Judging(unittest.TestCase):
+    def test_a_target_is_met_up_to_its_limit(self):
+        half = Target(0.5, "go")
+        self.assertTrue(row(half, runnel=5, go=10).met(half))
+        self.assertFalse(row(half, runnel=6, go=10).met(half))
+
+    def test_a_target_in_the_unit_needs_no_rival(self):
+        self.assertTrue(row(runnel=5).met(Target(5)))
+
+    def test_a_target_is_not_judged_without_its_rival(self):
+        self.assertIsNone(row(runnel=5).met(Target(0.5, "go")))
+
+    def test_a_target_of_another_number_of_ps_does_not_count(self):
+        one, two = Target(0.5, "go", procs=1), Target(0.7, "go", procs=2)
+        self.assertEqual(row(one, two, runnel=5, go=10).targets(), [two])
+
+    def test_rivals_that_have_nothing_to_show_get_no_column(self):
+        lines = table([row(runnel=5, go=10)], ["runnel", "go", "boost_fiber"])
+        self.assertEqual(lines[0], ["", "P", "Runnel", "Go", "Runnel / Go", "targets"])
+        self.assertEqual(lines[1], ["ns", "2", "5.00 (5.00–5.00)", "10.0 (10.0–10.0)", "0.50", ""])
+
+
+class Table(unittest.TestCase):
+    def test_every_case_has_a_program_for_runnel(self):
+        for case in CASES:
+            self.assertIsNotNone(source(case, "runnel"), case.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
