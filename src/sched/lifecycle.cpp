@@ -83,13 +83,10 @@ void freeze() noexcept {
     pp.finished.store(0, std::memory_order_relaxed);
   }
   r.started_outside.store(0, std::memory_order_relaxed);
-  // Threads that sleep for a goroutine which will never come back.
+  // Some sleep for a locked goroutine that will never come back: these see that it is frozen. To others a
+  // wake-up without a P means nothing.
   for (m* each = r.all_m.load(std::memory_order_relaxed); each != nullptr; each = each->next_all) {
-    g* locked = each->locked_g;
-    if (locked != nullptr && locked->state.load(std::memory_order_relaxed) != g_state::running) {
-      each->locked_g = nullptr;
-      each->parked.unpark();
-    }
+    each->parked.unpark();
   }
 }
 

@@ -36,9 +36,12 @@ runnable* wait_for_locked(m& self) noexcept {
     hand_off(*pp);
   }
   for (;;) {
+    if (is_frozen(*self.locked_g)) {
+      self.locked_g = nullptr;
+      return nullptr;
+    }
     self.parked.park();
     platform::lock_guard hold(rt().lock);
-    if (self.locked_g == nullptr) return nullptr;
     if (self.next_p == nullptr) continue;
     own(self, *self.next_p);
     self.next_p = nullptr;

@@ -31,7 +31,8 @@ void m_main(void* raw) {
     wake_sysmon();
   }
   run_loop(self);
-  // A goroutine ended that was locked to this thread: the thread may be in any state, and goes.
+  // A goroutine ended that was locked to this thread: the thread may be in any state, and goes. The M has
+  // neither P nor G and is in no list.
   platform::set_tls_m(nullptr);
   {
     platform::lock_guard hold(r.lock);
@@ -61,12 +62,9 @@ m* make_m() noexcept {
     for (m* old = r.all_m.load(std::memory_order_relaxed); old != nullptr; old = old->next_all) {
       bool dead = true;
       if (old->dead.compare_exchange_strong(dead, false, std::memory_order_acquire)) {
-        m* next_all = old->next_all;
-        number = old->number;
-        old->~m();
-        m* again = ::new (old) m(number);
-        again->next_all = next_all;
-        return again;
+        // Not built anew: others may still be looking at it. It was left as an M without anything.
+        old->exit_thread = false;
+        return old;
       }
     }
     number = r.m_numbers++;
