@@ -41,9 +41,7 @@ class mutex {
   }
   void unlock() {
     std::uint32_t s = state_.load(std::memory_order_relaxed);
-    // Nobody to wake: nobody waits, or somebody is awake already.
-    bool quiet = (s & (locked | starving)) == locked && (s & (waiters | woken)) != waiters;
-    if (!quiet || !state_.compare_exchange_strong(s, s & ~std::uint32_t{locked},
+    if ((s & (locked | waiters)) != locked || !state_.compare_exchange_strong(s, s & ~std::uint32_t{locked},
                                                   std::memory_order_release,
                                                   std::memory_order_relaxed)) [[unlikely]] {
       unlock_slow();
@@ -60,6 +58,7 @@ class mutex {
   void unlock_slow();
 
   std::atomic<std::uint32_t> state_{0};
+  std::atomic<std::uint32_t> woken_in_{0};  // the run in which the woken bit was set
   detail::wait_list waiting_;
 };
 

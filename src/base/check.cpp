@@ -27,9 +27,13 @@ void write_error(std::string_view text) noexcept {
 void fatal(std::string_view what) noexcept { fatal({}, what); }
 
 void fatal(std::string_view advice, std::string_view what) noexcept {
-  // The first failure is the one to tell; others that it causes meanwhile would only garble it.
-  static constinit std::atomic_flag reported;
-  if (reported.test_and_set()) {
+  // The first failure is the one to tell; others that it causes meanwhile would only garble it. One on the same
+  // thread means that telling has failed too.
+  static constinit std::atomic<int> reporter{0};
+  const int self = gettid();
+  int nobody = 0;
+  if (!reporter.compare_exchange_strong(nobody, self)) {
+    if (nobody == self) _exit(2);
     for (;;) pause();
   }
   if (!advice.empty()) {

@@ -5,7 +5,7 @@
 // Two classes: 128 and 256 bytes, aligned to 64. Larger records come from operator new.
 //
 // Invariants
-//   a cache holds more than 2 * batch blocks of a class  =>  a batch goes to the central list
+//   a cache comes to hold 2 * batch blocks of a class  =>  a batch goes to the central list
 //   a block is free  =>  its first word links it in exactly one list
 // A cache is touched only by its P's owner; the central list has a lock.
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "platform/address_space.h"
+#include "platform/keep_errno.h"
 #include "platform/sanitizer.h"
 
 namespace runnel::memory {
@@ -62,6 +63,7 @@ bool stack_space::guard_ahead_locked() noexcept {
 }
 
 stack_slot stack_space::take() noexcept {
+  platform::keep_errno keep;
   platform::lock_guard hold(lock_);
   if (!cold_.empty()) {
     stack_slot slot = cold_.back();

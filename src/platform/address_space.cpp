@@ -95,23 +95,31 @@ std::size_t protect(std::span<const range> ranges) noexcept {
   return done;
 }
 
-bool probe_light_guards() noexcept {
+// `unknown`: could not be found out now.
+answer probe_light_guards() noexcept {
+  // LeakSanitizer reads whatever /proc/self/maps calls readable, and light guards do not show there.
+  if (has_asan) return answer::no;
   // RUNNEL_GUARD=mprotect exists to test the fallback on kernels that have light guards.
   const char* wish = std::getenv("RUNNEL_GUARD");
-  if (wish != nullptr && wish[0] == 'm') return false;
+  if (wish != nullptr && wish[0] == 'm') return answer::no;
   std::size_t size = page_size();
   void* page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return false;
+  if (page == MAP_FAILED) return answer::unknown;
   // Some emulators answer any advice with success: the kernel must refuse to read the page.
-  int pipe_ends[2];
-  bool ok = madvise(page, size, MADV_GUARD_INSTALL) == 0 && pipe2(pipe_ends, O_CLOEXEC) == 0;
-  if (ok) {
-    ok = write(pipe_ends[1], page, 1) < 0 && errno == EFAULT;
-    close(pipe_ends[0]);
-    close(pipe_ends[1]);
+  answer found = answer::no;
+  if (madvise(page, size, MADV_GUARD_INSTALL) == 0) {
+    int pipe_ends[2];
+    if (pipe2(pipe_ends, O_CLOEXEC) == 0) {
+      bool refused = write(pipe_ends[1], page, 1) < 0 && errno == EFAULT;
+      found = refused ? answer::yes : answer::no;
+      close(pipe_ends[0]);
+      close(pipe_ends[1]);
+    } else {
+      found = answer::unknown;
+    }
   }
   munmap(page, size);
-  return ok;
+  return found;
 }
 
 }  // namespace
@@ -146,7 +154,7 @@ void prefer_huge_pages(void* begin, std::size_t size) noexcept {
 bool has_light_guards() noexcept {
   answer a = light_guards.load(std::memory_order_relaxed);
   if (a == answer::unknown) {
-    a = probe_light_guards() ? answer::yes : answer::no;
+    a = probe_light_guards();
     light_guards.store(a, std::memory_order_relaxed);
   }
   return a == answer::yes;

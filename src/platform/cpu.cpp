@@ -23,9 +23,9 @@ std::optional<std::string> first_line(const std::string& path) {
 std::optional<double> ratio(const std::string& quota, const std::string& period) {
   char* end = nullptr;
   double q = std::strtod(quota.c_str(), &end);
-  if (end == quota.c_str() || q <= 0) return std::nullopt;  // "max" or -1
+  if (end == quota.c_str() || !std::isfinite(q) || q <= 0) return std::nullopt;  // "max" or -1
   double p = std::strtod(period.c_str(), nullptr);
-  if (p <= 0) return std::nullopt;
+  if (!std::isfinite(p) || p <= 0) return std::nullopt;
   return q / p;
 }
 
@@ -56,6 +56,21 @@ struct mount {
   bool v2 = false;
 };
 
+// mountinfo writes blanks, tabs, newlines and backslashes in octal.
+std::string unescape(const std::string& text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto octal = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '7'; };
+    if (text[i] == '\\' && i + 3 < text.size() && octal(i + 1) && octal(i + 2) && octal(i + 3)) {
+      plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
 // The mount of the cpu controller (v1) and of the unified hierarchy (v2), from mountinfo:
 // "36 35 98:0 /root /point options - type source super-options".
 std::vector<mount> cgroup_mounts(const std::string& proc) {
@@ -66,6 +81,8 @@ std::vector<mount> cgroup_mounts(const std::string& proc) {
     std::string id, parent, device, word, type, source, super;
     mount m;
     words >> id >> parent >> device >> m.root >> m.point;
+    m.root = unescape(m.root);
+    m.point = unescape(m.point);
     while (words >> word && word != "-") {
     }
     words >> type >> source >> super;
@@ -76,9 +93,14 @@ std::vector<mount> cgroup_mounts(const std::string& proc) {
   return mounts;
 }
 
-// From the group up to the mount's root: every ancestor limits.
+// From the group up to the mount's root: every ancestor limits. A mount that does not show our group tells
+// nothing about us.
 std::optional<double> limit_along(const mount& m, std::string group, const std::string& sys) {
-  if (m.root != "/" && group.starts_with(m.root)) group.erase(0, m.root.size());
+  if (!group.starts_with('/')) return std::nullopt;
+  if (m.root != "/") {
+    if (group != m.root && !group.starts_with(m.root + "/")) return std::nullopt;
+    group.erase(0, m.root.size());
+  }
   std::optional<double> limit;
   for (;;) {
     while (group.ends_with('/')) group.pop_back();

@@ -8,18 +8,9 @@
 #include <climits>
 
 #include "platform/clock.h"
+#include "platform/keep_errno.h"
 
 namespace runnel::platform {
-namespace {
-
-// Runtime functions leave errno as the goroutine had it.
-struct keep_errno {
-  int saved = errno;
-  ~keep_errno() { errno = saved; }
-};
-
-}  // namespace
-
 bool futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
                 std::int64_t deadline) noexcept {
   keep_errno keep;

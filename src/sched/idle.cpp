@@ -42,6 +42,8 @@ void forget_idle_m_locked(m& self) noexcept {
   }
 }
 
+}  // namespace
+
 bool any_queue_has_work() noexcept {
   runtime& r = rt();
   if (r.global_size.load(std::memory_order_relaxed) != 0) return true;
@@ -51,8 +53,6 @@ bool any_queue_has_work() noexcept {
   }
   return false;
 }
-
-}  // namespace
 
 void own(m& self, p& pp) noexcept {
   self.shake.clear(handshake<base::hardware>::taken | handshake<base::hardware>::preempt);
@@ -121,28 +121,28 @@ runnable* go_idle(m& self) noexcept {
     platform::lock_guard hold(r.lock);
     if (r.stopping.load(std::memory_order_relaxed)) return nullptr;  // the caller sees to it
     if (runnable* got = take_global_locked(*self.processor, take_share)) return got;
-    if (!self.spinning && !r.gate.may_rest_locked()) {
-      self.spinning = true;
-      return nullptr;
-    }
     p& pp = *self.processor;
     disown(self);
     add_idle_p_locked(pp);
   }
+  bool look_again = self.spinning || r.gate.spinning() == 0;
   if (self.spinning) {
     self.spinning = false;
-    rt().gate.end_spinning();
-    if (any_queue_has_work()) {
-      platform::lock_guard hold(r.lock);
-      if (p* pp = take_idle_p_locked()) {
-        own(self, *pp);
-        self.spinning = true;
-        rt().gate.begin_spinning();
-        return nullptr;
-      }
+    r.gate.end_spinning();
+  }
+  if (look_again && any_queue_has_work()) {
+    platform::lock_guard hold(r.lock);
+    if (p* pp = take_idle_p_locked()) {
+      own(self, *pp);
+      self.spinning = true;
+      r.gate.begin_spinning();
     }
   }
-  wait_for_work(self);
+  if (self.processor != nullptr) {
+    wake_sysmon();
+  } else {
+    wait_for_work(self);
+  }
   return nullptr;
 }
 

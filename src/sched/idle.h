@@ -36,6 +36,8 @@ void add_idle_p_locked(p& pp) noexcept;
 // A timer at `when` was added: sees to it that somebody wakes for it.
 void watch_timer(std::int64_t when) noexcept;
 
+bool any_queue_has_work() noexcept;
+
 void own(m& self, p& pp) noexcept;
 void disown(m& self) noexcept;
 

@@ -9,12 +9,15 @@
 //      full fence                              spinning := spinning - 1   (read-modify-write)
 //      reads idle and spinning                 looks at every queue once more
 //
+// An M that goes idle without having spun, because enough others do, looks too if by then nobody spins.
+//
 // Invariants
 //   by the fences, the publisher sees idle > 0 and spinning == 0, and wakes a spinner, or the M sees the work
-//   an M that did not spin before it goes idle left the looking to one that did
-//   a waker that claimed a wake-up and found no idle P leaves `needed` behind, under the lock  =>  the next M
-//     that would go idle without having spun spins first: for publishers may have relied on that waker
-// `idle` and `needed` change under the lock; idle and spinning are read without.
+//   spinning > 0  =>  somebody will look at every queue after it has stopped spinning, or has found work and,
+//     being the last, wakes the next spinner; or is a waker that has not yet taken the lock
+//   a waker that finds no idle P stops counting as a spinner under the lock: who becomes idle later, under the
+//     same lock, sees that nobody spins
+// `idle` changes under the lock; both counters are read without.
 
 #include <atomic>
 
@@ -52,26 +55,15 @@ class idle_gate {
 
   // --- under the lock ---
 
-  // May an M that is not spinning go idle? False: it is one now, and must look first.
-  bool may_rest_locked() noexcept {
-    if (!needed_) return true;
-    needed_ = false;
-    begin_spinning();
-    return false;
-  }
   void add_idle_locked() noexcept { idle_.fetch_add(1, std::memory_order_seq_cst); }
   void take_idle_locked() noexcept { idle_.fetch_sub(1, std::memory_order_seq_cst); }
 
   // By a claimant of a wake-up that found no idle P.
-  void give_up_wake_locked() noexcept {
-    needed_ = true;
-    end_spinning();
-  }
+  void give_up_wake_locked() noexcept { end_spinning(); }
 
  private:
   typename Sync::template atomic<int> idle_{0};
   alignas(64) typename Sync::template atomic<int> spinning_{0};
-  bool needed_ = false;
 };
 
 }  // namespace runnel::sched

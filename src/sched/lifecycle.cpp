@@ -47,21 +47,24 @@ int procs_from_environment() noexcept {
   return text == nullptr ? 0 : std::clamp(std::atoi(text), 0, max_procs_limit);
 }
 
-int initial_procs(const options& o) {
-  runtime& r = rt();
-  if (o.max_procs > 0) {
-    r.follow_quota.store(false, std::memory_order_relaxed);
-    return std::min(o.max_procs, max_procs_limit);
-  }
-  if (!r.follow_quota.load(std::memory_order_relaxed)) {
-    int chosen = r.procs.load(std::memory_order_relaxed);
-    if (chosen > 0) return chosen;
-  }
-  if (int n = procs_from_environment()) {
-    r.follow_quota.store(false, std::memory_order_relaxed);
-    return n;
-  }
+// And whether the quota is followed while it changes: only if nobody has chosen.
+int initial_procs(const options& o, bool& follow) {
+  follow = false;
+  if (o.max_procs > 0) return std::min(o.max_procs, max_procs_limit);
+  if (int n = rt().procs_wished.load(std::memory_order_relaxed)) return n;
+  if (int n = procs_from_environment()) return n;
+  follow = true;
   return std::min(platform::usable_cpus(), max_procs_limit);
+}
+
+// A goroutine that will never run. One that has not begun keeps its closure, undestroyed as everything of a
+// frozen goroutine, and stays reachable for leak checkers.
+void drop_locked(runnable* item) noexcept {
+  if (item->fresh) {
+    rt().dropped.push_back(item);
+  } else {
+    static_cast<g*>(item)->state.store(g_state::frozen, std::memory_order_relaxed);
+  }
 }
 
 // Every P is stopped: forgets everything that could still run.
@@ -70,14 +73,16 @@ void freeze() noexcept {
   platform::lock_guard hold(r.lock);
   r.epoch.fetch_add(1, std::memory_order_relaxed);
   runnable* dropped[64];
-  while (r.global.pop_front(dropped, 64) != 0) {
+  while (std::uint32_t count = r.global.pop_front(dropped, 64)) {
+    for (std::uint32_t i = 0; i < count; ++i) drop_locked(dropped[i]);
   }
   r.global_size.store(0, std::memory_order_relaxed);
   int n = r.p_made.load(std::memory_order_relaxed);
   for (int i = 0; i < n; ++i) {
     p& pp = *r.all_p[i].load(std::memory_order_relaxed);
-    while (pp.queue.pop_next() != nullptr || pp.queue.pop() != nullptr) {
-    }
+    while (runnable* item = pp.queue.pop_next()) drop_locked(item);
+    while (runnable* item = pp.queue.pop()) drop_locked(item);
+    r.gs.give(pp.free_gs);  // the next run may want stacks of another size
     pp.timers.drop_all();
     pp.started.store(0, std::memory_order_relaxed);
     pp.finished.store(0, std::memory_order_relaxed);
@@ -119,7 +124,8 @@ std::int64_t count_goroutines() noexcept {
 int current_procs() {
   runtime& r = rt();
   if (r.active.load(std::memory_order_acquire)) return r.procs.load(std::memory_order_relaxed);
-  return initial_procs(options{});
+  bool follow;
+  return initial_procs(options{}, follow);
 }
 
 }  // namespace runnel::sched
@@ -131,9 +137,7 @@ using namespace runnel::sched;
 void run_main(const options& o, void (*call)(void*), void* argument) {
   runtime& r = rt();
   if (current_m() != nullptr) throw runtime_error("runnel: run called from a goroutine; use go");
-  if (r.forked.load(std::memory_order_relaxed)) {
-    throw runtime_error("runnel: run called in a forked child");
-  }
+  check_not_forked();
   initialize_once();
   if (r.run_claimed.exchange(true)) {
     throw runtime_error("runnel: run called while another run is under way");
@@ -142,7 +146,8 @@ void run_main(const options& o, void (*call)(void*), void* argument) {
     ~release_claim() { rt().run_claimed.store(false); }
   } on_exit;
 
-  int procs = initial_procs(o);
+  bool follow;
+  int procs = initial_procs(o, follow);
   r.m_limit = std::max(o.max_threads, 1);
   r.default_slot = memory::stack_space::slot_size_for(o.stack_size);
   r.initial_fpu.save();
@@ -159,6 +164,8 @@ void run_main(const options& o, void (*call)(void*), void* argument) {
   static_cast<task*>(slot.record)->is_main = true;
 
   r.world.acquire();
+  r.procs_wished.store(0, std::memory_order_relaxed);
+  r.follow_quota.store(follow, std::memory_order_relaxed);
   r.active.store(true, std::memory_order_release);
   spawn_commit(
       slot,

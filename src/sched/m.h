@@ -44,7 +44,7 @@ struct alignas(64) m {
   execution own;
 
   const int number;
-  int tid = 0;
+  std::atomic<int> tid{0};
   base::random rng;
   bool spinning = false;
   bool exit_thread = false;       // a locked goroutine ended: its thread ends too

@@ -48,12 +48,14 @@ m* reacquire(m* self) noexcept {
 
 }  // namespace
 
+void refuse_after_fork() noexcept {
+  base::fatal("runnel: a forked child may only call exec or _exit: the runtime's threads are not in it",
+              "runtime used after fork");
+}
+
 m* enter_slow(m* self) noexcept {
   using bits = handshake<base::hardware>;
-  if (rt().forked.load(std::memory_order_relaxed)) [[unlikely]] {
-    base::fatal("runnel: a forked child may only call exec or _exit: the runtime's threads are not in it",
-                "runtime used after fork");
-  }
+  check_not_forked();
   std::uint32_t set = self->shake.settle();
   if ((set & bits::taken) != 0) return reacquire(self);
   if ((set & bits::preempt) != 0) {

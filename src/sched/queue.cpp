@@ -38,6 +38,7 @@ void put_when_full(m& self, runnable* r) noexcept {
 }
 
 void put_global(runnable* r) noexcept {
+  check_not_forked();
   runtime& r_t = rt();
   {
     platform::lock_guard hold(r_t.lock);
@@ -45,6 +46,18 @@ void put_global(runnable* r) noexcept {
       static_cast<g*>(r)->state.store(g_state::frozen, std::memory_order_relaxed);
       return;
     }
+    r_t.global.push_back(r);
+    publish_size_locked();
+  }
+  notify_work();
+}
+
+void put_global_new(task* r) noexcept {
+  check_not_forked();
+  runtime& r_t = rt();
+  {
+    platform::lock_guard hold(r_t.lock);
+    r_t.started_outside.fetch_add(1, std::memory_order_relaxed);
     r_t.global.push_back(r);
     publish_size_locked();
   }

@@ -98,8 +98,7 @@ void spawn_commit(const spawn_slot& slot, void (*invoke)(void*), const go_option
     leave(self);
   } else {
     record->id = new_id(nullptr);
-    rt().started_outside.fetch_add(1, std::memory_order_relaxed);
-    put_global(record);
+    put_global_new(record);
   }
 }
 

@@ -63,10 +63,19 @@ inline void put_local(m& self, runnable* r, bool next) noexcept {
 }
 // Behind everything; from anywhere.
 void put_global(runnable* r) noexcept;
+// A new goroutine from outside: counted there too.
+void put_global_new(task* r) noexcept;
 inline constexpr std::int64_t take_share = 1 << 20;  // as much as is fair
 runnable* take_global_locked(p& to, std::int64_t most) noexcept;
-inline bool is_frozen(const g& one) noexcept {
-  return one.epoch != rt().epoch.load(std::memory_order_relaxed);
+inline std::uint32_t current_epoch() noexcept {
+  return rt().epoch.load(std::memory_order_relaxed);
+}
+inline bool is_frozen(const g& one) noexcept { return one.epoch != current_epoch(); }
+
+// Only exec and _exit may follow a fork in the child.
+[[noreturn]] void refuse_after_fork() noexcept;
+inline void check_not_forked() noexcept {
+  if (rt().forked.load(std::memory_order_relaxed)) [[unlikely]] refuse_after_fork();
 }
 
 // --- deciding what runs (schedule.cpp) ---

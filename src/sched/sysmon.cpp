@@ -60,7 +60,7 @@ bool watch(p& pp, std::int64_t now) noexcept {
   if (owner == nullptr) return false;
   if (standing < slice_ns_max) {
     bool outside = owner->shake.where() != zone::runtime;
-    return outside && platform::thread_sleeps(owner->tid) && revoke(pp, tick);
+    return outside && platform::thread_sleeps(owner->tid.load(std::memory_order_relaxed)) && revoke(pp, tick);
   }
   if (!pp.asked_to_yield) {
     pp.asked_to_yield = true;
@@ -79,7 +79,7 @@ bool rescue(std::int64_t now) noexcept {
   }
   std::int64_t due = earliest_timer();
   bool overdue = due != platform::time_never && due + nap_ns_max <= now;
-  if (r.global_size.load(std::memory_order_relaxed) == 0 && !overdue) return false;
+  if (!overdue && !any_queue_has_work()) return false;
   wake_spinner();
   return true;
 }
@@ -147,6 +147,8 @@ void start_sysmon() noexcept {
 
 void wake_sysmon() noexcept {
   runtime& r = rt();
+  // Pairs with the fence in sleep_if_all_idle: it sees our P busy, or we see it asleep.
+  base::hardware::fence();
   if (r.sysmon_asleep.load(std::memory_order_relaxed)) r.sysmon_bed.unpark();
 }
 

@@ -21,7 +21,7 @@ void m_main(void* raw) {
   m* self = static_cast<m*>(raw);
   runtime& r = rt();
   platform::set_tls_m(self);
-  self->tid = platform::thread_id();
+  self->tid.store(platform::thread_id(), std::memory_order_relaxed);
   self->exceptions = &platform::thread_exception_state();
   auto stack = platform::current_thread_stack();
   self->own.sanitizer.adopt_thread(stack.lowest, stack.size);

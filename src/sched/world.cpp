@@ -7,6 +7,7 @@
 #include "platform/cpu.h"
 #include "sched/blocking.h"
 #include "sched/idle.h"
+#include "sched/lifecycle.h"
 #include "sched/switch.h"
 
 namespace runnel::sched {
@@ -142,14 +143,15 @@ void start_the_world(int procs) noexcept {
 int set_procs(int n) noexcept {
   runtime& r = rt();
   n = std::clamp(n, 1, max_procs_limit);
-  r.follow_quota.store(false, std::memory_order_relaxed);
+  int before = current_procs();
   begin_blocking();
   stop_the_world();
-  int before = r.procs.load(std::memory_order_relaxed);
   if (r.active.load(std::memory_order_acquire)) {
+    r.follow_quota.store(false, std::memory_order_relaxed);
+    before = r.procs.load(std::memory_order_relaxed);
     start_the_world(n);
   } else {
-    r.procs.store(n, std::memory_order_relaxed);  // for the next run
+    r.procs_wished.store(n, std::memory_order_relaxed);
     r.world.release();
   }
   end_blocking();

@@ -6,7 +6,8 @@
 //   locked    held
 //   guard     held for some instructions, by whoever works on the list of waiters
 //   waiters   the list is not empty, or the holder of guard is about to fill it
-//   woken     somebody who will try to lock is awake already: unlock() need not wake another
+//   woken     somebody who will try to lock is awake already: unlock() need not wake another. Only in the run
+//             in which it was set: the one who was woken may have been frozen with it
 //   starving  some waiter has waited for longer than a millisecond: unlock() hands the lock over, and newcomers
 //             queue up without trying
 //
@@ -120,6 +121,14 @@ void mutex::lock_slow() {
 }
 
 void mutex::unlock_slow() {
+  // Contended, and somebody is awake: the common case there, and one without work for the runtime.
+  std::uint32_t seen = state_.load(std::memory_order_relaxed);
+  if ((seen & (locked | starving | woken)) == (locked | woken) &&
+      woken_in_.load(std::memory_order_relaxed) == sched::current_epoch() &&
+      state_.compare_exchange_strong(seen, seen & ~std::uint32_t{locked}, std::memory_order_release,
+                                     std::memory_order_relaxed)) {
+    return;
+  }
   sched::m* self = sched::enter();
   base::backoff backoff;
   wait::waiter* to_wake = nullptr;
@@ -127,7 +136,9 @@ void mutex::unlock_slow() {
   for (;;) {
     if ((s & locked) == 0) base::fatal("sync: unlock of unlocked mutex");
     bool hand_over = (s & starving) != 0;
-    if (!hand_over && ((s & waiters) == 0 || (s & woken) != 0)) {
+    bool somebody_awake = (s & woken) != 0 && woken_in_.load(std::memory_order_relaxed) ==
+                                                  sched::current_epoch();
+    if (!hand_over && ((s & waiters) == 0 || somebody_awake)) {
       if (state_.compare_exchange_weak(s, s & ~std::uint32_t{locked}, std::memory_order_release,
                                        std::memory_order_relaxed)) {
         break;
@@ -147,6 +158,7 @@ void mutex::unlock_slow() {
     to_wake = waiting_.pop_live();
     hand_over = hand_over && to_wake != nullptr;
     if (hand_over) to_wake->handed = true;
+    woken_in_.store(sched::current_epoch(), std::memory_order_relaxed);
     std::uint32_t next;
     s = state_.load(std::memory_order_relaxed);
     do {
@@ -154,7 +166,7 @@ void mutex::unlock_slow() {
       if (waiting_.empty()) next &= ~std::uint32_t{waiters};
       if (!hand_over) {
         next &= ~std::uint32_t{locked | starving};
-        if (to_wake != nullptr) next |= woken;
+        if (to_wake != nullptr) next |= woken;  // after woken_in_: release
       }
     } while (!state_.compare_exchange_weak(s, next, std::memory_order_acq_rel,
                                            std::memory_order_relaxed));

@@ -28,9 +28,9 @@ struct wait_group_internals {
     std::uint64_t s = wg.state_.load(std::memory_order_acquire);
     for (;;) {
       if (s == 0) return false;
-      // Counter 0 and bits set: a release is under way, and the word will be 0.
-      bool releasing = extra != 0 && s >> wait_group::counter_shift == 0;
-      if ((s & wait_group::guard) != 0 || releasing) {
+      // Counter 0 and waiters set, without guard: whoever brought it there has yet to come for the guard, and
+      // will release us with the others. Waiting for it here would be wrong: it may need our P to come.
+      if ((s & wait_group::guard) != 0) {
         backoff.wait();
         s = wg.state_.load(std::memory_order_acquire);
       } else if (wg.state_.compare_exchange_weak(s, s | wait_group::guard | extra,

@@ -54,6 +54,7 @@ struct sleeper {
 
 sched::m* block(sched::m* self, waiter& w, sched::wait_reason why, release unguard) noexcept {
   if (self == nullptr) {
+    sched::check_not_forked();
     unguard.call(unguard.object);
     w.parked.park();
     return nullptr;
@@ -64,6 +65,7 @@ sched::m* block(sched::m* self, waiter& w, sched::wait_reason why, release ungua
 sched::m* block_until(sched::m* self, waiter& w, sched::wait_reason why, release unguard,
                       std::int64_t deadline) noexcept {
   if (self == nullptr) {
+    sched::check_not_forked();
     unguard.call(unguard.object);
     if (!w.parked.park(deadline)) {
       outcome pending = outcome::pending;

@@ -24,6 +24,8 @@
 //   Futexes  model::bed: the check and falling asleep are one step; wake-ups go to the oldest sleeper; both are
 //            full fences, as on the processors we know; neither gives happens-before. A deadline may pass at any
 //            time, once asleep.
+//   Locks    model::lock, for code whose locking is not what is tested: who wants it goes on when it is free, and never
+//            tries in vain. Both are full fences.
 //   Spurious wake-ups and failures of compare_exchange_weak, options::max_spurious of them in an execution.
 //   Spinning A thread at pause() goes on when something it has read since its last pause() has been overwritten by
 //            another thread. Only when nothing else can happen at all do such threads go on regardless, a few times:
@@ -303,6 +305,33 @@ struct bed {
     if (e->tracing())
       e->log(somebody ? "wakes a sleeper on " : "wakes nobody on ", e->place(&word));
   }
+};
+
+// A lock that has no schedules of its own: see Locks. In set-up it only changes its state.
+class lock {
+ public:
+  lock() = default;
+  lock(const lock&) = delete;
+  void acquire() noexcept { change(op_kind::lock, "locks "); }
+  void release() noexcept { change(op_kind::rmw, "unlocks "); }
+
+ private:
+  void change(op_kind kind, const char* name) noexcept {
+    explorer* e = scheduled();
+    if (e == nullptr) {
+      ++cell_.version;
+      return;
+    }
+    e->announce({kind, &cell_});
+    thread_state& me = e->here();
+    me.clock.join(cell_.message);
+    cell_.message = me.clock;
+    me.clock.tick(e->self());
+    e->written(cell_, e->self());
+    if (e->tracing()) e->log(name, e->place(this));
+  }
+
+  cell cell_;
 };
 
 // Plain data: unordered accesses, one of them a write, are reported as a race.

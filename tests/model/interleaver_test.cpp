@@ -323,6 +323,41 @@ TEST(interleaver, lets_a_spinning_thread_wait_for_another) {
   }));
 }
 
+TEST(interleaver, lets_one_thread_into_a_lock) {
+  EXPECT_TRUE(proves([](program& p) {
+    struct state {
+      lock guard;
+      var<int> sum;
+    };
+    auto& s = p.make<state>();
+    for (int i = 0; i < 3; ++i) {
+      p.thread([&s] {
+        s.guard.acquire();
+        s.sum += 1;
+        s.guard.release();
+      });
+    }
+    p.finally([&s] { check(s.sum == 3, "all counted"); });
+  }));
+}
+
+TEST(interleaver, finds_locks_taken_in_two_orders) {
+  EXPECT_TRUE(finds("deadlock", [](program& p) {
+    struct state {
+      lock one, other;
+    };
+    auto& s = p.make<state>();
+    auto take = [](lock& first, lock& second) {
+      first.acquire();
+      second.acquire();
+      second.release();
+      first.release();
+    };
+    p.thread([&s, take] { take(s.one, s.other); });
+    p.thread([&s, take] { take(s.other, s.one); });
+  }));
+}
+
 TEST(interleaver, finds_a_livelock) {
   EXPECT_TRUE(finds("livelock: spin for ever: T0", [](program& p) {
     auto& ready = p.make<sync::atomic<int>>(0);

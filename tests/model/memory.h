@@ -17,6 +17,7 @@ namespace runnel::model {
 struct cell {
   std::uint32_t version = 0;  // stores that have reached memory
   vector_clock message;       // what an acquire load of the value in memory synchronizes with
+  bool held() const noexcept { return version % 2 != 0; }  // of a lock, which changes by turns
 };
 
 struct buffered_store {
@@ -38,6 +39,7 @@ enum class op_kind : std::uint8_t {
   store,        // into the buffer
   rmw,          // and sequentially consistent stores: with an empty buffer, at once in memory
   fence,        // with an empty buffer
+  lock,         // of a model::lock: as rmw, and when it is free
   drain,        // waits for an empty buffer, and is no more than that
   heavy_fence,  // with all buffers empty
   pause,        //

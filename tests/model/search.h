@@ -266,6 +266,7 @@ inline bool explorer::can_run(int t) const {
     case op_kind::drain:
     case op_kind::sleep:
     case op_kind::wake: return s.buffer.empty();
+    case op_kind::lock: return s.buffer.empty() && !s.op.where->held();
     case op_kind::heavy_fence:
       for (int i = 0; i < count_; ++i) {
         if (!threads_[i].buffer.empty()) return false;
@@ -282,7 +283,7 @@ inline bool explorer::can_run(int t) const {
 inline bool explorer::can_go_on(int t) const {
   op_kind kind = threads_[t].op.kind;
   return kind != op_kind::asleep && kind != op_kind::finished &&
-         (kind != op_kind::pause || changed(threads_[t]));
+         !(kind == op_kind::lock && threads_[t].op.where->held()) && (kind != op_kind::pause || changed(threads_[t]));
 }
 
 // Whether the step that t can take commutes with all that others can do before t takes it. A store only enters
@@ -323,6 +324,7 @@ inline explorer::footprint explorer::of(int transition) const {
     case op_kind::heavy_fence: print.heavy = true; break;
     case op_kind::pause: print.pauses = true; break;
     case op_kind::rmw:
+    case op_kind::lock:
     case op_kind::sleep:  // the queue of a futex word counts as part of the word
     case op_kind::wake:
     case op_kind::asleep:
@@ -382,8 +384,9 @@ inline void explorer::rouse(int t, wake_reason why) {
 inline std::string explorer::deadlock() const {
   std::string asleep, spinning;
   for (int t = 0; t < count_; ++t) {
-    if (threads_[t].op.kind == op_kind::asleep) asleep += " " + name_of(t);
-    if (threads_[t].op.kind == op_kind::pause) spinning += " " + name_of(t);
+    op_kind kind = threads_[t].op.kind;
+    if (kind == op_kind::asleep || kind == op_kind::lock) asleep += " " + name_of(t);
+    if (kind == op_kind::pause) spinning += " " + name_of(t);
   }
   if (!spinning.empty()) return "livelock: spin for ever:" + spinning;
   return asleep.empty() ? "" : "deadlock: asleep for ever:" + asleep;
