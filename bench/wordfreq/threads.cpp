@@ -74,6 +74,7 @@ class count_job {
 
   // Counts everything below the roots. Called once.
   void run() {
+    for (unsigned i = 0; i < threads_; ++i) counters_.push_back(std::make_unique<word_counter>());
     std::optional<std::jthread> drawer;
     if (options_.progress) drawer.emplace([this](std::stop_token stop) { draw(stop); });
 
@@ -81,9 +82,6 @@ class count_job {
     {
       std::barrier counted(threads_, [this]() noexcept { collect_tables(); });
       std::vector<std::jthread> pool;
-      for (unsigned i = 0; i < threads_; ++i) {
-        counters_.push_back(std::make_unique<word_counter>(progress_));
-      }
       for (const auto& owned : counters_) {
         word_counter& counter = *owned;
         pool.emplace_back([&] {
@@ -124,7 +122,8 @@ class count_job {
       const std::string path = std::move(directories.back());
       directories.pop_back();
       directory_listing found;
-      const int error = descriptors_.use([&] { return list_directory(path, found); }, pause);
+      const int error = descriptors_.use([&] { return list_directory(path, found); }, pause,
+                                         [this] { return progress_now().bytes; });
       if (error != 0) fail(path, error);
       queue_files(found);
     }
@@ -134,9 +133,19 @@ class count_job {
     while (const auto path = queue_.pop()) {
       const int error = descriptors_.use(
           [&] { return read_file(*path, [&](const word_chunk& chunk) { counter.count(chunk); }); },
-          pause);
+          pause, [this] { return progress_now().bytes; });
       if (error != 0) fail(*path, error);
     }
+  }
+
+  progress progress_now() const {
+    progress sum;
+    for (const auto& counter : counters_) {
+      const progress one = counter->progress();
+      sum.files += one.files;
+      sum.bytes += one.bytes;
+    }
+    return sum;
   }
 
   static void pause() { std::this_thread::sleep_for(1ms); }
@@ -157,15 +166,14 @@ class count_job {
     std::unique_lock guard(idle);
     do {
       stopped.wait_for(guard, stop, 100ms, [] { return false; });
-    } while (line_.draw());
+    } while (line_.draw(progress_now()));
   }
 
   const options& options_;
   const unsigned threads_;
   path_queue queue_;
   descriptors descriptors_;
-  progress_counts progress_;
-  progress_line<std::mutex> line_{progress_};
+  progress_line<std::mutex> line_;
   std::vector<std::unique_ptr<word_counter>> counters_;  // one for every thread
   std::vector<const word_table*> tables_;
   std::atomic<unsigned> next_share_{0};

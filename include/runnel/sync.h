@@ -31,7 +31,8 @@ class mutex {
   mutex& operator=(const mutex&) = delete;
 
   void lock() {
-    if (!try_lock()) [[unlikely]] lock_slow();
+    if (!try_lock()) [[unlikely]]
+      lock_slow();
   }
   bool try_lock() {
     std::uint32_t s = state_.load(std::memory_order_relaxed);
@@ -41,9 +42,9 @@ class mutex {
   }
   void unlock() {
     std::uint32_t s = state_.load(std::memory_order_relaxed);
-    if ((s & (locked | waiters)) != locked || !state_.compare_exchange_strong(s, s & ~std::uint32_t{locked},
-                                                  std::memory_order_release,
-                                                  std::memory_order_relaxed)) [[unlikely]] {
+    if ((s & (locked | waiters)) != locked ||
+        !state_.compare_exchange_strong(s, s & ~std::uint32_t{locked}, std::memory_order_release,
+                                        std::memory_order_relaxed)) [[unlikely]] {
       unlock_slow();
     }
   }

@@ -21,10 +21,10 @@
 namespace runnel::memory {
 
 struct stack_slot {
-  char* begin = nullptr;     // of the guard
-  std::size_t size = 0;      // guard included
-  std::size_t guard = 0;     // bytes that fault
-  std::size_t colour = 0;    // counts slots: lets users of the top page avoid each other's cache sets
+  char* begin = nullptr;   // of the guard
+  std::size_t size = 0;    // guard included
+  std::size_t guard = 0;   // bytes that fault
+  std::size_t colour = 0;  // counts slots: lets users of the top page avoid each other's cache sets
 
   char* lowest() const noexcept { return begin + guard; }
   char* top() const noexcept { return begin + size; }
@@ -82,8 +82,8 @@ class stack_space {
   char* next_ = nullptr;         // next slot of the newest arena
   char* guarded_end_ = nullptr;  // slots below it have guards
   char* arena_end_ = nullptr;
-  std::size_t next_arena_ = 0;   // bytes
-  std::size_t guard_run_ = 1;    // slots to guard next
+  std::size_t next_arena_ = 0;  // bytes
+  std::size_t guard_run_ = 1;   // slots to guard next
   bool unguarded_reported_ = false;
 };
 

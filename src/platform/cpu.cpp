@@ -62,7 +62,8 @@ std::string unescape(const std::string& text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     auto octal = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '7'; };
     if (text[i] == '\\' && i + 3 < text.size() && octal(i + 1) && octal(i + 2) && octal(i + 3)) {
-      plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
+      plain +=
+          static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
       i += 3;
     } else {
       plain += text[i];

@@ -29,7 +29,8 @@ struct timer_node {
   // token to hand back to the scheduler, or nullptr if somebody else was faster.
   void* (*claim)(timer_node&) noexcept = nullptr;
   std::atomic<timer_heap*> home{nullptr};
-  std::size_t index = 0;     // kept for cancellable nodes only: others need not be touched while they move
+  std::size_t index =
+      0;  // kept for cancellable nodes only: others need not be touched while they move
   bool cancellable = false;  // constant while in a heap
 };
 

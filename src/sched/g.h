@@ -41,7 +41,7 @@ struct runnable {
 
 // Followed in memory by the closure, `closure_at` bytes from its start.
 struct task : runnable {
-  std::uint8_t size_class = 0;    // record_classes: from operator new, aligned to closure_at
+  std::uint8_t size_class = 0;  // record_classes: from operator new, aligned to closure_at
   bool is_main = false;
   std::uint32_t closure_at = 64;  // the closure's alignment, but at least 64
   std::uint32_t stack_size = 0;   // 0: the runtime's default
@@ -49,7 +49,7 @@ struct task : runnable {
   std::uint64_t id = 0;
   std::uint64_t creator = 0;
   void* creator_pc = nullptr;
-  char* name = nullptr;         // owned, from malloc
+  char* name = nullptr;  // owned, from malloc
 };
 static_assert(sizeof(task) <= 64);
 
@@ -84,8 +84,8 @@ struct alignas(64) g : runnable {
   task* work = nullptr;
   std::uint32_t lock_count = 0;
   std::atomic<std::uint64_t> id{0};
-  void* locals = nullptr;        // goroutine_local's values
-  bool unwinding_exit = false;   // goexit has been called
+  void* locals = nullptr;       // goroutine_local's values
+  bool unwinding_exit = false;  // goexit has been called
   memory::stack_slot slot;
 };
 

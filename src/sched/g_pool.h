@@ -24,7 +24,8 @@ g* place_g(const memory::stack_slot& slot) noexcept;
 class g_pool {
  public:
   // Moves up to `count` idle Gs of that slot size to `out`; false: there is none.
-  bool take(std::size_t slot_size, std::size_t count, base::intrusive_queue<runnable>& out) noexcept;
+  bool take(std::size_t slot_size, std::size_t count,
+            base::intrusive_queue<runnable>& out) noexcept;
 
   // A new one. nullptr: no memory for its stack.
   g* create(std::size_t slot_size) noexcept;

@@ -104,7 +104,8 @@ g* acquire_g(m& self, std::size_t stack_size) noexcept {
   g* made = r.gs.create(slot);
   if (made == nullptr) {
     base::fatal(
-        "runnel: no memory for a goroutine's stack: the address space (RLIMIT_AS, vm.overcommit_memory=2, "
+        "runnel: no memory for a goroutine's stack: the address space (RLIMIT_AS, "
+        "vm.overcommit_memory=2, "
         "vm.max_map_count) or the memory is used up; fewer goroutines at once, or a smaller "
         "options.stack_size, need less",
         "out of memory for goroutine stacks");

@@ -67,9 +67,7 @@ class handshake {
   }
 
   // In the runtime: forgets bits that have been dealt with.
-  void clear(std::uint32_t which) noexcept {
-    claim_.fetch_and(~which, std::memory_order_relaxed);
-  }
+  void clear(std::uint32_t which) noexcept { claim_.fetch_and(~which, std::memory_order_relaxed); }
 
   // In the runtime: gives the P up of the owner's own accord. The next enter() will say so.
   void surrender() noexcept { claim_.fetch_or(taken, std::memory_order_relaxed); }

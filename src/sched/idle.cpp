@@ -237,8 +237,7 @@ void hand_off(p& pp) noexcept {
 void watch_timer(std::int64_t when) noexcept {
   runtime& r = rt();
   base::hardware::fence();
-  if (r.gate.idle() == 0 ||
-      when >= r.sleeper_until.load(std::memory_order_relaxed)) {
+  if (r.gate.idle() == 0 || when >= r.sleeper_until.load(std::memory_order_relaxed)) {
     return;
   }
   m* to_wake;

@@ -116,7 +116,8 @@ std::int64_t count_goroutines() noexcept {
   int n = r.p_made.load(std::memory_order_acquire);
   for (int i = 0; i < n; ++i) {
     p& pp = *r.all_p[i].load(std::memory_order_relaxed);
-    count += pp.started.load(std::memory_order_relaxed) - pp.finished.load(std::memory_order_relaxed);
+    count +=
+        pp.started.load(std::memory_order_relaxed) - pp.finished.load(std::memory_order_relaxed);
   }
   return count;
 }

@@ -47,13 +47,13 @@ struct alignas(64) m {
   std::atomic<int> tid{0};
   base::random rng;
   bool spinning = false;
-  bool exit_thread = false;       // a locked goroutine ended: its thread ends too
-  runnable* pending = nullptr;    // to run next, before any search
-  g* locked_g = nullptr;          // lock_os_thread: runs nothing else
+  bool exit_thread = false;     // a locked goroutine ended: its thread ends too
+  runnable* pending = nullptr;  // to run next, before any search
+  g* locked_g = nullptr;        // lock_os_thread: runs nothing else
 
   // Idle.
   platform::parker parked;
-  p* next_p = nullptr;            // handed over with the wake-up
+  p* next_p = nullptr;  // handed over with the wake-up
   m* next_idle = nullptr;
   m* next_all = nullptr;
   std::atomic<bool> dead{false};  // its thread has ended; the object may serve a new one

@@ -44,7 +44,7 @@ struct alignas(64) p {
   base::intrusive_queue<runnable> free_gs;  // default size
   memory::record_cache records;
   std::uint64_t next_id = 0;
-  std::uint64_t last_id = 0;  // ids up to here are ours to give
+  std::uint64_t last_id = 0;              // ids up to here are ours to give
   std::atomic<std::int64_t> started{0};   // goroutines counted in here,
   std::atomic<std::int64_t> finished{0};  // and out here; single writer
 

@@ -49,8 +49,9 @@ m* reacquire(m* self) noexcept {
 }  // namespace
 
 void refuse_after_fork() noexcept {
-  base::fatal("runnel: a forked child may only call exec or _exit: the runtime's threads are not in it",
-              "runtime used after fork");
+  base::fatal(
+      "runnel: a forked child may only call exec or _exit: the runtime's threads are not in it",
+      "runtime used after fork");
 }
 
 m* enter_slow(m* self) noexcept {

@@ -70,7 +70,8 @@ runnable* take_global_locked(p& to, std::int64_t most) noexcept {
   std::int64_t size = r_t.global.size();
   if (size == 0) return nullptr;
   constexpr std::uint32_t half = decltype(to.queue)::capacity / 2;
-  std::int64_t n = std::min<std::int64_t>(size / r_t.procs.load(std::memory_order_relaxed) + 1, half);
+  std::int64_t n =
+      std::min<std::int64_t>(size / r_t.procs.load(std::memory_order_relaxed) + 1, half);
   // The owner's ring may be nearly full when it looks here out of turn.
   n = std::min<std::int64_t>({n, most, 1 + to.queue.room()});
   runnable* items[half];

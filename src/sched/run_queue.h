@@ -52,9 +52,9 @@ class run_queue {
 
   T* pop_next() noexcept {
     T* item = runnext_.load(std::memory_order_relaxed);
-    if (item != nullptr && !runnext_.compare_exchange_strong(item, nullptr,
-                                                             std::memory_order_acquire,
-                                                             std::memory_order_relaxed)) {
+    if (item != nullptr &&
+        !runnext_.compare_exchange_strong(item, nullptr, std::memory_order_acquire,
+                                          std::memory_order_relaxed)) {
       return nullptr;  // a thief was faster; nobody but us could have filled it again
     }
     return item;
@@ -82,7 +82,8 @@ class run_queue {
 
   // How many push() will certainly take.
   std::uint32_t room() const noexcept {
-    return Capacity - (tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire));
+    return Capacity -
+           (tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire));
   }
 
   // Takes the older half of a full ring into `out` (room for Capacity / 2). 0: thieves made room.

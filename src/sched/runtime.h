@@ -20,8 +20,8 @@
 #include "platform/parker.h"
 #include "sched/g.h"
 #include "sched/g_pool.h"
-#include "sched/idle_gate.h"
 #include "sched/global_queue.h"
+#include "sched/idle_gate.h"
 #include "sched/m.h"
 #include "sched/p.h"
 
@@ -71,7 +71,7 @@ struct runtime {
   std::atomic<std::uint64_t> next_local_key{1};  // goroutine_local
 
   base::intrusive_queue<runnable> dropped;  // under lock: tasks of runs that are over
-  std::atomic<int> procs_wished{0};  // max_procs(n) outside of a run: for the next one
+  std::atomic<int> procs_wished{0};         // max_procs(n) outside of a run: for the next one
 
   // The floating-point state that goroutines begin with: that of the thread in run().
   platform::fpu_control initial_fpu;

@@ -84,7 +84,8 @@ void spawn_commit(const spawn_slot& slot, void (*invoke)(void*), const go_option
   record->invoke = invoke;
   record->creator_pc = creator_pc;
   if (options != nullptr) {
-    record->stack_size = static_cast<std::uint32_t>(std::min<std::size_t>(options->stack_size, 1u << 31));
+    record->stack_size =
+        static_cast<std::uint32_t>(std::min<std::size_t>(options->stack_size, 1u << 31));
     // A name that finds no memory is no reason not to run.
     if (!options->name.empty()) record->name = strndup(options->name.data(), options->name.size());
   }

@@ -22,7 +22,8 @@ m* enter_slow(m* self) noexcept;
 inline m* enter() noexcept {
   m* self = current_m();
   if (self == nullptr) return nullptr;
-  if (!self->shake.enter()) [[unlikely]] self = enter_slow(self);
+  if (!self->shake.enter()) [[unlikely]]
+    self = enter_slow(self);
   return self;
 }
 
@@ -35,7 +36,8 @@ inline m* switch_execution(m* self, execution& from, execution& to) noexcept {
   from.exceptions = live;
   live = to.exceptions;
   from.fpu.save();
-  if (!from.fpu.same_as(to.fpu)) [[unlikely]] to.fpu.load();
+  if (!from.fpu.same_as(to.fpu)) [[unlikely]]
+    to.fpu.load();
   from.sanitizer.before_switch(to.sanitizer);
   self = static_cast<m*>(platform::switch_context(from.sp, to.sp, self));
   from.sanitizer.after_switch();
@@ -59,7 +61,8 @@ inline void put_local(m& self, runnable* r, bool next) noexcept {
     r = pp.queue.replace_next(r);
     if (r == nullptr) return;
   }
-  if (!pp.queue.push(r)) [[unlikely]] put_when_full(self, r);
+  if (!pp.queue.push(r)) [[unlikely]]
+    put_when_full(self, r);
 }
 // Behind everything; from anywhere.
 void put_global(runnable* r) noexcept;
@@ -67,15 +70,14 @@ void put_global(runnable* r) noexcept;
 void put_global_new(task* r) noexcept;
 inline constexpr std::int64_t take_share = 1 << 20;  // as much as is fair
 runnable* take_global_locked(p& to, std::int64_t most) noexcept;
-inline std::uint32_t current_epoch() noexcept {
-  return rt().epoch.load(std::memory_order_relaxed);
-}
+inline std::uint32_t current_epoch() noexcept { return rt().epoch.load(std::memory_order_relaxed); }
 inline bool is_frozen(const g& one) noexcept { return one.epoch != current_epoch(); }
 
 // Only exec and _exit may follow a fork in the child.
 [[noreturn]] void refuse_after_fork() noexcept;
 inline void check_not_forked() noexcept {
-  if (rt().forked.load(std::memory_order_relaxed)) [[unlikely]] refuse_after_fork();
+  if (rt().forked.load(std::memory_order_relaxed)) [[unlikely]]
+    refuse_after_fork();
 }
 
 // --- deciding what runs (schedule.cpp) ---
@@ -112,7 +114,8 @@ runnable* look_around(m& self, p& pp, std::uint32_t tick) noexcept;
 // The next item without searching: runnext, the ring, at times the global queue or due timers. nullptr: the
 // scheduling loop must search.
 inline runnable* next_fast(m& self) noexcept {
-  if (rt().stopping.load(std::memory_order_relaxed)) [[unlikely]] return nullptr;
+  if (rt().stopping.load(std::memory_order_relaxed)) [[unlikely]]
+    return nullptr;
   p& pp = *self.processor;
   std::uint32_t tick = pp.tick.load(std::memory_order_relaxed);
   if (tick % timer_period == 0 || tick % global_period == 0) [[unlikely]] {
@@ -127,7 +130,8 @@ m* run_elsewhere(m* self, execution& from, g* next) noexcept;
 [[gnu::always_inline]] inline m* run_next(m* self, execution& from, runnable* next) noexcept {
   if (next->fresh) return run_fresh(self, from, static_cast<task*>(next));
   g* to = static_cast<g*>(next);
-  if (to->locked_m != nullptr) [[unlikely]] return run_elsewhere(self, from, to);
+  if (to->locked_m != nullptr) [[unlikely]]
+    return run_elsewhere(self, from, to);
   to->state.store(g_state::running, std::memory_order_relaxed);
   self->current = to;
   return switch_execution(self, from, to->context);

@@ -21,8 +21,7 @@ constexpr std::size_t idle_stacks_kept = 256;
 bool work_waits_for(p& pp, std::int64_t now) noexcept {
   runtime& r = rt();
   if (!pp.queue.empty() || pp.timers.next() <= now) return true;
-  return r.global_size.load(std::memory_order_relaxed) != 0 &&
-         r.gate.idle() == 0;
+  return r.global_size.load(std::memory_order_relaxed) != 0 && r.gate.idle() == 0;
 }
 
 // Takes the P of an M that does not hear. True: taken, and handed on.
@@ -60,7 +59,8 @@ bool watch(p& pp, std::int64_t now) noexcept {
   if (owner == nullptr) return false;
   if (standing < slice_ns_max) {
     bool outside = owner->shake.where() != zone::runtime;
-    return outside && platform::thread_sleeps(owner->tid.load(std::memory_order_relaxed)) && revoke(pp, tick);
+    return outside && platform::thread_sleeps(owner->tid.load(std::memory_order_relaxed)) &&
+           revoke(pp, tick);
   }
   if (!pp.asked_to_yield) {
     pp.asked_to_yield = true;
@@ -73,8 +73,7 @@ bool watch(p& pp, std::int64_t now) noexcept {
 // Work that waits although a P is idle: what a wake-up missed, or a thread that could not be started.
 bool rescue(std::int64_t now) noexcept {
   runtime& r = rt();
-  if (r.gate.idle() == 0 ||
-      r.gate.spinning() != 0) {
+  if (r.gate.idle() == 0 || r.gate.spinning() != 0) {
     return false;
   }
   std::int64_t due = earliest_timer();
@@ -94,8 +93,7 @@ void keep_house() noexcept {
 void sleep_if_all_idle() noexcept {
   runtime& r = rt();
   auto all_idle = [&] {
-    return r.gate.idle() >=
-               r.procs.load(std::memory_order_relaxed) ||
+    return r.gate.idle() >= r.procs.load(std::memory_order_relaxed) ||
            !r.active.load(std::memory_order_relaxed);
   };
   if (!all_idle()) return;

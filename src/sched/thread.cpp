@@ -88,10 +88,11 @@ void report_shortage(int error) noexcept {
     r.thread_shortage_reported = true;
   }
   char text[256];
-  int n = std::snprintf(text, sizeof text,
-                        "runnel: cannot start a thread (%s); goroutines go on on those there are. See "
-                        "RLIMIT_NPROC, kernel.threads-max and the cgroup's pids.max.\n",
-                        std::strerror(error));
+  int n =
+      std::snprintf(text, sizeof text,
+                    "runnel: cannot start a thread (%s); goroutines go on on those there are. See "
+                    "RLIMIT_NPROC, kernel.threads-max and the cgroup's pids.max.\n",
+                    std::strerror(error));
   base::write_error({text, static_cast<std::size_t>(n > 0 ? n : 0)});
 }
 

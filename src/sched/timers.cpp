@@ -27,7 +27,8 @@ std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
   for (std::size_t i = 0; i < n; ++i) {
     auto* woken = static_cast<g*>(tokens[i]);
     const auto* frames = static_cast<const char*>(woken->context.sp);
-    for (std::ptrdiff_t at = -hot_below; at < hot_above; at += 64) __builtin_prefetch(frames + at, 1);
+    for (std::ptrdiff_t at = -hot_below; at < hot_above; at += 64)
+      __builtin_prefetch(frames + at, 1);
     woken->state.store(g_state::runnable, std::memory_order_relaxed);
     put_local(self, woken, false);
   }

@@ -118,7 +118,8 @@ void start_the_world(int procs) noexcept {
     platform::lock_guard hold(r.lock);
     for (int i = 0; i < procs; ++i) made_p(i);
     int made = r.p_made.load(std::memory_order_relaxed);
-    for (int i = procs; i < made; ++i) empty_p(*r.all_p[i].load(std::memory_order_relaxed), made_p(0));
+    for (int i = procs; i < made; ++i)
+      empty_p(*r.all_p[i].load(std::memory_order_relaxed), made_p(0));
     r.procs.store(procs, std::memory_order_seq_cst);
     r.stopping.store(false, std::memory_order_seq_cst);
     for (int i = procs - 1; i >= 0; --i) {

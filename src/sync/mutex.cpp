@@ -48,8 +48,7 @@ bool spinning_may_help(sched::m* self, int spins) noexcept {
   if (self == nullptr) return true;
   auto& r = sched::rt();
   int procs = r.procs.load(std::memory_order_relaxed);
-  int others_busy = procs - 1 - r.gate.idle() -
-                    r.gate.spinning();
+  int others_busy = procs - 1 - r.gate.idle() - r.gate.spinning();
   return others_busy > 0 && self->processor->queue.empty();
 }
 
@@ -57,7 +56,7 @@ bool spinning_may_help(sched::m* self, int spins) noexcept {
 
 void mutex::lock_slow() {
   sched::m* self = sched::enter();
-  bool awake = false;     // we hold the woken bit
+  bool awake = false;  // we hold the woken bit
   bool starved = false;
   int spins = 0;
   std::int64_t since = 0;
@@ -136,8 +135,8 @@ void mutex::unlock_slow() {
   for (;;) {
     if ((s & locked) == 0) base::fatal("sync: unlock of unlocked mutex");
     bool hand_over = (s & starving) != 0;
-    bool somebody_awake = (s & woken) != 0 && woken_in_.load(std::memory_order_relaxed) ==
-                                                  sched::current_epoch();
+    bool somebody_awake =
+        (s & woken) != 0 && woken_in_.load(std::memory_order_relaxed) == sched::current_epoch();
     if (!hand_over && ((s & waiters) == 0 || somebody_awake)) {
       if (state_.compare_exchange_weak(s, s & ~std::uint32_t{locked}, std::memory_order_release,
                                        std::memory_order_relaxed)) {

@@ -30,7 +30,7 @@ struct waiter {
   sched::g* const gp;  // nullptr: a plain thread
   std::atomic<outcome> how{outcome::pending};
   bool linked() const noexcept { return next != nullptr; }
-  bool handed = false;  // for the object waited for: ownership came with the wake-up
+  bool handed = false;      // for the object waited for: ownership came with the wake-up
   platform::parker parked;  // of a plain thread
 
   // Of a run that is over: nobody will ever answer. To be dropped from lists.

@@ -24,7 +24,7 @@ constexpr auto relaxed = std::memory_order_relaxed;
 struct rules {
   bool look_again = true;      // a spinner that goes idle looks at every queue once more
   bool pass_the_torch = true;  // the last spinner that found work wakes the next
-  bool idlers_look = true;     // who goes idle without having spun looks too, if nobody spins by then
+  bool idlers_look = true;  // who goes idle without having spun looks too, if nobody spins by then
 };
 
 struct holding {

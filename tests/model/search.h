@@ -283,7 +283,8 @@ inline bool explorer::can_run(int t) const {
 inline bool explorer::can_go_on(int t) const {
   op_kind kind = threads_[t].op.kind;
   return kind != op_kind::asleep && kind != op_kind::finished &&
-         !(kind == op_kind::lock && threads_[t].op.where->held()) && (kind != op_kind::pause || changed(threads_[t]));
+         !(kind == op_kind::lock && threads_[t].op.where->held()) &&
+         (kind != op_kind::pause || changed(threads_[t]));
 }
 
 // Whether the step that t can take commutes with all that others can do before t takes it. A store only enters

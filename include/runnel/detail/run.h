@@ -37,8 +37,8 @@ bool is_goexit(const std::exception_ptr& e) noexcept;
 template <class F, class... Args>
 class main_call {
   using result = std::invoke_result_t<F, Args...>;
-  using stored = std::conditional_t<std::is_reference_v<result>,
-                                    std::remove_reference_t<result>*, result>;
+  using stored =
+      std::conditional_t<std::is_reference_v<result>, std::remove_reference_t<result>*, result>;
 
  public:
   template <class G, class... As>
