@@ -73,6 +73,20 @@ class run_queue {
     }
   }
 
+  // The same where nobody else can be at the queue: without a read-modify-write.
+  T* pop_next_alone() noexcept {
+    T* item = runnext_.load(std::memory_order_relaxed);
+    if (item != nullptr) runnext_.store(nullptr, std::memory_order_relaxed);
+    return item;
+  }
+  T* pop_alone() noexcept {
+    std::uint32_t h = head_.load(std::memory_order_relaxed);
+    if (h == tail_.load(std::memory_order_relaxed)) return nullptr;
+    T* item = slot(h).load(std::memory_order_relaxed);
+    head_.store(h + 1, std::memory_order_release);
+    return item;
+  }
+
   // The item that the pop() after `ahead` others would return, if no thief comes; for prefetching only.
   T* peek(std::uint32_t ahead) const noexcept {
     std::uint32_t h = head_.load(std::memory_order_relaxed);

@@ -92,8 +92,11 @@ inline constexpr std::uint32_t prefetch_distance = 4;
 inline runnable* pop_local(p& pp) noexcept {
   // What was put in front inherits the time slice: two goroutines that wake each other in turn look to
   // sysmon like one that runs for long, and do not starve the ring.
-  if (runnable* next = pp.queue.pop_next()) return next;
-  runnable* r = pp.queue.pop();
+  // With a single P there are no thieves: the number of Ps changes only while the world is stopped, and no owner
+  // is in here then.
+  bool alone = rt().procs.load(std::memory_order_relaxed) == 1;
+  if (runnable* next = alone ? pp.queue.pop_next_alone() : pp.queue.pop_next()) return next;
+  runnable* r = alone ? pp.queue.pop_alone() : pp.queue.pop();
   if (r != nullptr) {
     count_slice(pp);
     // A task and its closure take two lines; both may be cold.
