@@ -50,23 +50,69 @@ void timer_heap::erase_locked(std::size_t i) noexcept {
   }
 }
 
+std::int64_t timer_heap::earliest_locked() const noexcept {
+  std::int64_t least = entries_.empty() ? platform::time_never : entries_.front().when;
+  for (const timer_lane& lane : lanes_) {
+    if (!lane.empty()) least = std::min(least, lane.front().when);
+  }
+  return least;
+}
+
 void timer_heap::publish_locked() noexcept {
-  next_.store(entries_.empty() ? platform::time_never : entries_.front().when,
-              std::memory_order_relaxed);
+  next_.store(earliest_locked(), std::memory_order_relaxed);
+}
+
+void timer_heap::insert_locked(timer_node& node) {
+  if (!node.cancellable) {
+    // The lane whose end is nearest: a far deadline in a lane keeps nearer ones out.
+    timer_lane* best = nullptr;
+    for (timer_lane& lane : lanes_) {
+      if (lane.last() <= node.when && (best == nullptr || lane.last() > best->last())) best = &lane;
+    }
+    if (best != nullptr) {
+      best->push(node.when, &node);
+      node.home.store(this, std::memory_order_release);
+      return;
+    }
+  }
+  entry e{node.when, reinterpret_cast<std::uintptr_t>(&node) | (node.cancellable ? 1u : 0u)};
+  entries_.push_back(e);
+  node.home.store(this, std::memory_order_release);
+  sift_up_locked(entries_.size() - 1, e);
 }
 
 bool timer_heap::add(timer_node& node) noexcept {
   platform::lock_guard hold(lock_);
-  entry e{node.when, reinterpret_cast<std::uintptr_t>(&node) | (node.cancellable ? 1u : 0u)};
+  std::int64_t before = next_.load(std::memory_order_relaxed);
   try {
-    entries_.push_back(e);
+    insert_locked(node);
   } catch (const std::bad_alloc&) {
     base::fatal("out of memory for timers");
   }
-  node.home.store(this, std::memory_order_release);
-  sift_up_locked(entries_.size() - 1, e);
-  publish_locked();
-  return entries_.front().node() == &node;
+  if (node.when >= before) return false;
+  next_.store(node.when, std::memory_order_relaxed);
+  return true;
+}
+
+timer_node* timer_heap::pop_due_locked(std::int64_t now) noexcept {
+  timer_lane* first = nullptr;
+  std::int64_t least = entries_.empty() ? platform::time_never : entries_.front().when;
+  for (timer_lane& lane : lanes_) {
+    if (!lane.empty() && lane.front().when < least) {
+      least = lane.front().when;
+      first = &lane;
+    }
+  }
+  if (least > now || least == platform::time_never) return nullptr;
+  timer_node* node;
+  if (first != nullptr) {
+    node = first->front().node;
+    first->pop();
+  } else {
+    node = entries_.front().node();
+    erase_locked(0);
+  }
+  return node;
 }
 
 std::size_t timer_heap::take_due(std::int64_t now, std::span<void*> tokens) noexcept {
@@ -76,12 +122,7 @@ std::size_t timer_heap::take_due(std::int64_t now, std::span<void*> tokens) noex
   timer_node* due[take_max];
   std::size_t most = std::min(tokens.size(), take_max);
   std::size_t n = 0;
-  while (n < most && !entries_.empty() && entries_.front().when <= now) {
-    due[n] = entries_.front().node();
-    __builtin_prefetch(due[n], 1);
-    ++n;
-    erase_locked(0);
-  }
+  while (n < most && (due[n] = pop_due_locked(now)) != nullptr) __builtin_prefetch(due[n++], 1);
   publish_locked();
   std::size_t taken = 0;
   for (std::size_t i = 0; i < n; ++i) {
@@ -110,14 +151,13 @@ bool timer_heap::remove(timer_node& node) noexcept {
 void timer_heap::move_all(timer_heap& into) noexcept {
   platform::lock_guard hold_from(lock_);
   platform::lock_guard hold_into(into.lock_);
-  for (const entry& e : entries_) {
-    try {
-      into.entries_.push_back(e);
-    } catch (const std::bad_alloc&) {
-      base::fatal("out of memory for timers");
+  try {
+    for (const entry& e : entries_) into.insert_locked(*e.node());
+    for (timer_lane& lane : lanes_) {
+      for (; !lane.empty(); lane.pop()) into.insert_locked(*lane.front().node);
     }
-    e.node()->home.store(&into, std::memory_order_release);
-    into.sift_up_locked(into.entries_.size() - 1, e);
+  } catch (const std::bad_alloc&) {
+    base::fatal("out of memory for timers");
   }
   entries_.clear();
   publish_locked();
@@ -128,12 +168,18 @@ void timer_heap::drop_all() noexcept {
   platform::lock_guard hold(lock_);
   for (const entry& e : entries_) e.node()->home.store(nullptr, std::memory_order_release);
   entries_ = {};
+  for (timer_lane& lane : lanes_) {
+    for (; !lane.empty(); lane.pop()) lane.front().node->home.store(nullptr, std::memory_order_release);
+    lane.clear();
+  }
   publish_locked();
 }
 
 std::size_t timer_heap::size() noexcept {
   platform::lock_guard hold(lock_);
-  return entries_.size();
+  std::size_t n = entries_.size();
+  for (const timer_lane& lane : lanes_) n += lane.size();
+  return n;
 }
 
 }  // namespace runnel::poll

@@ -1,15 +1,18 @@
 #pragma once
-// A P's timers: a 4-ary min-heap on deadlines. It knows times and nodes, no goroutine.
+// A P's timers: a 4-ary min-heap on deadlines, and beside it a few lanes for those that come in order. It knows
+// times and nodes, no goroutine.
 //
 // A node is its waiter's memory and must outlive its stay in the heap. Due nodes are claimed while the heap
 // is locked, and remove() takes the same lock: when it returns, nobody touches the node any more.
 //
 // Invariants
-//   node in heap h           =>  node.home == h, and if cancellable, h.entries_[node.index].node() == node
+//   node in heap h           =>  node.home == h
+//   ... and is cancellable   =>  h.entries_[node.index].node() == node: only others may be in a lane
 //   node not in any heap     =>  node.home == nullptr
 //   next() == t              =>  t was the least deadline after the last change, time_never if empty
 // next() may be read without the lock; it is stored before the lock is released.
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +21,7 @@
 
 #include "platform/clock.h"
 #include "platform/lock.h"
+#include "poll/timer_lane.h"
 
 namespace runnel::poll {
 
@@ -72,11 +76,17 @@ class timer_heap {
   void sift_up_locked(std::size_t i, entry e) noexcept;
   void sift_down_locked(std::size_t i, entry e) noexcept;
   void erase_locked(std::size_t i) noexcept;
+  void insert_locked(timer_node& node);
+  timer_node* pop_due_locked(std::int64_t now) noexcept;
+  std::int64_t earliest_locked() const noexcept;
   void publish_locked() noexcept;
+
+  static constexpr std::size_t lanes_max = 4;
 
   std::atomic<std::int64_t> next_{platform::time_never};
   platform::lock lock_;
   std::vector<entry> entries_;
+  std::array<timer_lane, lanes_max> lanes_;
 };
 
 }  // namespace runnel::poll

@@ -89,7 +89,7 @@ runnable* find_runnable(m& self) noexcept {
       fire_timers(self, pp, platform::nanotime());
     }
     if (pp.tick.load(std::memory_order_relaxed) % global_period == 0) {
-      if (runnable* got = take_global(self, 1)) {
+      if (runnable* got = take_global(self, global_turn)) {
         count_slice(pp);
         return got;
       }
@@ -116,7 +116,7 @@ runnable* find_runnable(m& self) noexcept {
 
 runnable* look_around(m& self, p& pp, std::uint32_t tick) noexcept {
   if (tick % global_period == 0) {
-    if (runnable* got = take_global(self, 1)) {
+    if (runnable* got = take_global(self, global_turn)) {
       count_slice(pp);
       return got;
     }

@@ -110,7 +110,9 @@ inline runnable* pop_local(p& pp) noexcept {
 
 // At these ticks, something else is looked at first: the global queue every 61st time (Go's number: prime, so
 // that it beats with no program's pattern), timers every 8th.
+// A few at a time: with one only, what waits in a long global queue would starve behind a ring that never empties.
 inline constexpr std::uint32_t global_period = 61;
+inline constexpr std::int64_t global_turn = 4;
 inline constexpr std::uint32_t timer_period = 8;
 runnable* look_around(m& self, p& pp, std::uint32_t tick) noexcept;
 
