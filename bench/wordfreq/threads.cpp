@@ -132,7 +132,10 @@ class count_job {
   void count_files(word_counter& counter) {
     while (const auto path = queue_.pop()) {
       const int error = descriptors_.use(
-          [&] { return read_file(*path, [&](const word_chunk& chunk) { counter.count(chunk); }); },
+          [&] {
+            return read_file(
+                *path, [&](const word_chunk& chunk) { counter.count(chunk); }, [](auto f) { f(); });
+          },
           pause, [this] { return progress_now().bytes; });
       if (error != 0) fail(*path, error);
     }

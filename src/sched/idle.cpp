@@ -161,6 +161,10 @@ void wait_for_work(m& self) noexcept {
         until = earliest_timer();
         r.sleeper_until.store(until, std::memory_order_relaxed);
         watch = until != platform::time_never;
+      } else if (r.sleeper != nullptr &&
+                 earliest_timer() < r.sleeper_until.load(std::memory_order_relaxed)) {
+        // Timers that were its owner's to look at, as long as our P was busy, are the sleeper's now.
+        r.sleeper->parked.unpark();
       }
       if (watch) {
         r.sleeper = &self;
