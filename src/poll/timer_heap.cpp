@@ -169,7 +169,8 @@ void timer_heap::drop_all() noexcept {
   for (const entry& e : entries_) e.node()->home.store(nullptr, std::memory_order_release);
   entries_ = {};
   for (timer_lane& lane : lanes_) {
-    for (; !lane.empty(); lane.pop()) lane.front().node->home.store(nullptr, std::memory_order_release);
+    for (; !lane.empty(); lane.pop())
+      lane.front().node->home.store(nullptr, std::memory_order_release);
     lane.clear();
   }
   publish_locked();

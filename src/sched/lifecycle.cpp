@@ -101,7 +101,12 @@ constinit immortal_runtime the_runtime;
 
 void end_run(g&) noexcept {
   runtime& r = rt();
-  begin_blocking();
+  // Our P runs nothing any more; unlike begin_blocking, which would hand it on.
+  m* self = enter();
+  p& pp = *self->processor;
+  disown(*self);
+  pp.status.store(p_status::stopped, std::memory_order_release);
+  self->shake.surrender();
   stop_the_world();
   freeze();
   r.active.store(false, std::memory_order_release);
