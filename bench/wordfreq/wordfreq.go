@@ -70,11 +70,12 @@ func (c *counter) countFile(path string) error {
 	} else if !info.Mode().IsRegular() {
 		return &fs.PathError{Op: "open", Path: path, Err: syscall.EINVAL}
 	}
-	defer c.endWord()
+	defer func() { c.word, c.length = c.word[:0], 0 }()
 	for {
 		n, err := file.Read(c.buffer)
 		c.countChunk(c.buffer[:n])
 		if err == io.EOF {
+			c.endWord()
 			c.files++
 			return nil
 		}

@@ -10,7 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
+#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -104,7 +104,7 @@ class count_job {
     std::size_t chunks = 0;
     const auto count = [&](const word_chunk& chunk) {
       counters_.count(chunk);
-      // A large file lets others run now and then. They would not wait for ever without it, but to
+      // A large file lets others run now and then. They would get their turn without it, but to
       // give up a P costs less than to have it taken away.
       if (++chunks % chunks_between_yields == 0) runnel::yield();
     };

@@ -140,6 +140,13 @@ TEST(wordfreq, finds_nothing_in_an_empty_tree) {
   expect_same(count({tree.path()}), wanted);
 }
 
+TEST(wordfreq, reads_files_that_do_not_tell_their_size) {
+  reference wanted;
+  for (const char* file : {"/proc/version", "/proc/filesystems"}) wanted.add_file(contents(file));
+  ASSERT_GT(wanted.words, 0u);
+  expect_same(count({"/proc/version", "/proc/filesystems"}), wanted);
+}
+
 TEST(wordfreq, follows_no_symbolic_link_below_a_directory) {
   const temporary_directory tree;
   tree.write("a/file", "word");
