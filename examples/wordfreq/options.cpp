@@ -101,6 +101,10 @@ parsed_options parse_options(int argc, char** argv, const char* jobs_default) {
       std::error_code none;
       if (std::filesystem::is_directory(path, none)) o.roots.emplace_back(path);
     }
+    if (o.roots.empty()) {
+      std::fputs("wordfreq: no documentation is installed here: name a directory\n", stderr);
+      return {{}, 1};
+    }
   }
   return {o, {}};
 }
