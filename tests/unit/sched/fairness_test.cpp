@@ -111,15 +111,18 @@ TEST(fairness, the_global_queue_gets_its_turn_although_the_local_one_is_never_em
 struct pair_that_plays {
   runnel::mutex a, b;
   std::atomic<bool> stop{false};
+  bool last = false;  // with a
   std::atomic<long> turns{0};
   runnel::wait_group wg;
 
   void start() {
     a.lock();
     b.lock();
+    // The second alone decides when to end, so that neither waits for one that has gone.
     wg.go([this] {
-      while (!stop) {
+      for (;;) {
         a.lock();
+        if (last) break;
         ++turns;
         b.unlock();
       }
@@ -130,6 +133,7 @@ struct pair_that_plays {
         b.lock();
         ++turns;
       }
+      last = true;
       a.unlock();
     });
   }
