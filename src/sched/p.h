@@ -35,6 +35,7 @@ struct alignas(64) p {
   // Sysmon's notes.
   std::uint32_t seen_tick = 0;
   std::int64_t seen_at = 0;
+  std::int64_t asked_kernel_at = 0;
   bool asked_to_yield = false;
 
   run_queue<runnable, base::hardware> queue;

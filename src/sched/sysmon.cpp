@@ -58,6 +58,9 @@ bool watch(p& pp, std::int64_t now) noexcept {
   m* owner = pp.owner.load(std::memory_order_acquire);
   if (owner == nullptr) return false;
   if (standing < slice_ns_max) {
+    // Opening a file of /proc costs more than a round of ours.
+    if (now - pp.asked_kernel_at < unannounced_block_ns) return false;
+    pp.asked_kernel_at = now;
     bool outside = owner->shake.where() != zone::runtime;
     return outside && platform::thread_sleeps(owner->tid.load(std::memory_order_relaxed)) &&
            revoke(pp, tick);

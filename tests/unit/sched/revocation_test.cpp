@@ -90,7 +90,6 @@ TEST(revocation, the_whole_machine_busy_with_loops_leaves_time_for_others) {
 TEST(revocation, a_goroutine_that_loops_with_calls_is_asked_to_yield) {
   run({.max_procs = 1}, [] {
     std::atomic<bool> stop{false};
-    runnel::mutex mu;
     std::atomic<int> looping{0};
     runnel::wait_group wg;
     wg.go([&] {
