@@ -42,7 +42,6 @@ const char* to_string(wait_reason reason) noexcept {
     case wait_reason::mutex_lock: return "sync.Mutex.Lock";
     case wait_reason::wait_group_wait: return "sync.WaitGroup.Wait";
     case wait_reason::blocking: return "blocking";
-    case wait_reason::stopped_world: return "stopping the world";
   }
   return "?";
 }

@@ -70,7 +70,6 @@ enum class wait_reason : std::uint8_t {
   mutex_lock,
   wait_group_wait,
   blocking,
-  stopped_world,
 };
 const char* to_string(wait_reason reason) noexcept;
 
@@ -84,8 +83,7 @@ struct alignas(64) g : runnable {
   task* work = nullptr;
   std::uint32_t lock_count = 0;
   std::atomic<std::uint64_t> id{0};
-  void* locals = nullptr;       // goroutine_local's values
-  bool unwinding_exit = false;  // goexit has been called
+  void* locals = nullptr;  // goroutine_local's values
   memory::stack_slot slot;
 };
 

@@ -76,7 +76,7 @@ TEST_F(address_space_test, reserve_keeps_any_alignment) {
 
 TEST_F(address_space_test, an_aligned_reservation_leaves_nothing_mapped_around_it) {
   // Not ours alone: ThreadSanitizer maps shadow for every piece.
-  if (test::has_tsan) GTEST_SKIP();
+  if (test::has_tsan) GTEST_SKIP() << "mappings are not ours alone here";
   std::size_t before = count_mappings();
   for (int i = 0; i < 50; ++i) {
     void* p = reserve(page_size(), 4 << 20);
