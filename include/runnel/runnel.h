@@ -1,8 +1,10 @@
 #pragma once
 // Everything.
 
+#include "runnel/chan.h"
 #include "runnel/go.h"
 #include "runnel/goroutine_local.h"
 #include "runnel/panic.h"
+#include "runnel/select.h"
 #include "runnel/sync.h"
 #include "runnel/time.h"

@@ -7,7 +7,7 @@ namespace runnel::sched {
 
 void begin_blocking() noexcept {
   m* self = enter();
-  if (self == nullptr) return;
+  if (self == nullptr || self->pinned != 0) return;
   self->current->reason.store(wait_reason::blocking, std::memory_order_relaxed);
   p& pp = *self->processor;
   disown(*self);

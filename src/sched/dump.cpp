@@ -40,6 +40,17 @@ const char* to_string(wait_reason reason) noexcept {
     case wait_reason::none: return "waiting";
     case wait_reason::sleep: return "sleep";
     case wait_reason::mutex_lock: return "sync.Mutex.Lock";
+    case wait_reason::shared_mutex_lock: return "sync.RWMutex.Lock";
+    case wait_reason::shared_mutex_lock_shared: return "sync.RWMutex.RLock";
+    case wait_reason::cond_wait: return "sync.Cond.Wait";
+    case wait_reason::semaphore_acquire: return "semacquire";
+    case wait_reason::once_call: return "sync.Once.Do";
+    case wait_reason::chan_send: return "chan send";
+    case wait_reason::chan_receive: return "chan receive";
+    case wait_reason::chan_send_nil: return "chan send (nil chan)";
+    case wait_reason::chan_receive_nil: return "chan receive (nil chan)";
+    case wait_reason::select: return "select";
+    case wait_reason::select_no_cases: return "select (no cases)";
     case wait_reason::wait_group_wait: return "sync.WaitGroup.Wait";
     case wait_reason::blocking: return "blocking";
   }

@@ -68,7 +68,18 @@ enum class wait_reason : std::uint8_t {
   none,
   sleep,
   mutex_lock,
+  shared_mutex_lock,
+  shared_mutex_lock_shared,
   wait_group_wait,
+  cond_wait,
+  semaphore_acquire,
+  once_call,
+  chan_send,
+  chan_receive,
+  chan_send_nil,
+  chan_receive_nil,
+  select,
+  select_no_cases,
   blocking,
 };
 const char* to_string(wait_reason reason) noexcept;

@@ -19,6 +19,8 @@
 
 namespace runnel::sched {
 
+struct timer_callback;
+
 enum class p_status : std::uint32_t { idle, running, stopped };
 
 struct alignas(64) p {
@@ -40,6 +42,9 @@ struct alignas(64) p {
 
   run_queue<runnable, base::hardware> queue;
   poll::timer_heap timers;
+  timer_callback* due =
+      nullptr;  // callbacks that wait for the loop (timer_callback.h): the owner's
+  timer_callback** last_due = &due;
 
   // Owner's.
   base::intrusive_queue<runnable> free_gs;  // default size

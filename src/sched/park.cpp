@@ -58,6 +58,8 @@ m* enter_slow(m* self) noexcept {
   using bits = handshake<base::hardware>;
   check_not_forked();
   std::uint32_t set = self->shake.settle();
+  // Inside already: the claim is withdrawn. To yield can wait.
+  if (self->pinned != 0) return self;
   if ((set & bits::taken) != 0) return reacquire(self);
   if ((set & bits::preempt) != 0) {
     self->shake.clear(bits::preempt);
@@ -68,7 +70,16 @@ m* enter_slow(m* self) noexcept {
   return self;
 }
 
+void refuse_to_wait() noexcept {
+  base::fatal(
+      "runnel: a move constructor that a channel calls must not wait: the channel is locked "
+      "meanwhile",
+      "goroutine waits in the move constructor of a channel's element");
+}
+
 m* park(m* self, wait_reason why, post_switch post) noexcept {
+  if (self->pinned != 0) [[unlikely]]
+    refuse_to_wait();
   g* me = self->current;
   me->reason.store(why, std::memory_order_relaxed);
   me->state.store(g_state::waiting, std::memory_order_relaxed);
@@ -94,6 +105,7 @@ void ready(m* self, g& parked) noexcept {
 
 m* yield_now(m* self) noexcept {
   g* me = self->current;
+  if (self->pinned != 0) return self;
   if (me->locked_m != nullptr) {
     me->state.store(g_state::runnable, std::memory_order_relaxed);
     return suspend_to_loop(self, {&publish_globally, me, nullptr});
@@ -102,7 +114,7 @@ m* yield_now(m* self) noexcept {
   if (next == nullptr) {
     runtime& r = rt();
     p& pp = *self->processor;
-    bool others = r.stopping.load(std::memory_order_relaxed) ||
+    bool others = pp.due != nullptr || r.stopping.load(std::memory_order_relaxed) ||
                   r.global_size.load(std::memory_order_relaxed) != 0 ||
                   (pp.timers.next() != platform::time_never &&
                    fire_timers(*self, pp, platform::nanotime()) != 0);

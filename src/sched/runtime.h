@@ -36,7 +36,8 @@ struct runtime {
   std::atomic<std::uint32_t> epoch{0};
   std::size_t default_slot = 256 << 10;
   std::array<std::atomic<p*>, max_procs_limit> all_p{};
-  std::atomic<int> p_made{0};  // Ps that exist; all_p[0 .. p_made)
+  std::atomic<int> p_made{0};                    // Ps that exist; all_p[0 .. p_made)
+  std::atomic<std::uint32_t> house_keepings{0};  // sysmon's, one a second: sync::pool ages by them
 
   idle_gate<base::hardware> gate;
   alignas(64) std::atomic<std::int64_t> global_size{0};

@@ -8,6 +8,7 @@
 #include "sched/idle.h"
 #include "sched/locked.h"
 #include "sched/switch.h"
+#include "sched/timer_callback.h"
 #include "sched/world.h"
 
 namespace runnel::sched {
@@ -65,6 +66,7 @@ runnable* steal(m& self) noexcept {
       bool look_at_timers = round == 0 || round == rounds - 1;
       if (look_at_timers && victim->timers.next() != platform::time_never &&
           fire_timers(self, *victim, platform::nanotime()) != 0) {
+        run_due_callbacks(self);
         return pop_local(mine);
       }
     }
@@ -79,6 +81,7 @@ runnable* steal(m& self) noexcept {
 runnable* find_runnable(m& self) noexcept {
   runtime& r = rt();
   for (;;) {
+    if (self.processor->due != nullptr) run_due_callbacks(self);
     if (r.stopping.load(std::memory_order_acquire)) {
       give_up_for_stop(self);
       wait_for_work(self);
@@ -87,6 +90,7 @@ runnable* find_runnable(m& self) noexcept {
     p& pp = *self.processor;
     if (pp.timers.next() != platform::time_never) {
       fire_timers(self, pp, platform::nanotime());
+      if (pp.due != nullptr) run_due_callbacks(self);
     }
     if (pp.tick.load(std::memory_order_relaxed) % global_period == 0) {
       if (runnable* got = take_global(self, global_turn)) {

@@ -92,7 +92,10 @@ void spawn_commit(const spawn_slot& slot, void (*invoke)(void*), const go_option
   if (m* self = enter()) {
     p& pp = *self->processor;
     record->id = new_id(&pp);
-    record->creator = self->current->id.load(std::memory_order_relaxed);
+    // The scheduling loop is nobody: a timer's goroutine.
+    if (self->current != nullptr) {
+      record->creator = self->current->id.load(std::memory_order_relaxed);
+    }
     p::bump(pp.started);
     put_local(*self, record, true);
     notify_work_with_p();

@@ -27,7 +27,28 @@ inline m* enter() noexcept {
   return self;
 }
 
-inline void leave(m* self) noexcept { self->shake.leave(); }
+inline void leave(m* self) noexcept {
+  if (self->pinned == 0) [[likely]]
+    self->shake.leave();
+}
+
+// While the runtime calls user code with a lock of its own held, as to move an element of a channel: what that
+// code calls of the runtime stays inside the zone, and to wait there is fatal.
+class pin {
+ public:
+  explicit pin(m* self) noexcept : self_(self) {
+    if (self_ != nullptr) ++self_->pinned;
+  }
+  ~pin() {
+    if (self_ != nullptr) --self_->pinned;
+  }
+  pin(const pin&) = delete;
+  pin& operator=(const pin&) = delete;
+
+ private:
+  m* self_;
+};
+[[noreturn]] void refuse_to_wait() noexcept;
 
 // Suspends `from`, which runs on `self`, and continues `to`. Returns when `from` is continued, with the M
 // that does so. The caller must then run_post().
@@ -125,6 +146,7 @@ inline runnable* next_fast(m& self) noexcept {
   std::uint32_t tick = pp.tick.load(std::memory_order_relaxed);
   if (tick % timer_period == 0 || tick % global_period == 0) [[unlikely]] {
     if (runnable* r = look_around(self, pp, tick)) return r;
+    if (pp.due != nullptr) return nullptr;
   }
   return pop_local(pp);
 }

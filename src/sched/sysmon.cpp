@@ -90,6 +90,7 @@ void keep_house() noexcept {
   runtime& r = rt();
   if (r.follow_quota.load(std::memory_order_relaxed)) adjust_procs_to_quota();
   r.gs.trim(idle_stacks_kept);
+  r.house_keepings.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Sleeps while nothing can happen: every P is idle.

@@ -4,6 +4,8 @@
 
 #include "sched/idle.h"
 #include "sched/switch.h"
+#include "sched/timer_callback.h"
+#include "sched/world.h"
 
 namespace runnel::sched {
 
@@ -11,6 +13,11 @@ namespace {
 // Bytes of stack around a parked goroutine's stack pointer that it touches at once when it goes on: the
 // frames it returns through above, the post-switch action of the one before it below.
 constexpr std::ptrdiff_t hot_above = 320, hot_below = 320;
+
+timer_callback* callback_of(void* token) noexcept {
+  auto bits = reinterpret_cast<std::uintptr_t>(token);
+  return (bits & 1) != 0 ? reinterpret_cast<timer_callback*>(bits & ~std::uintptr_t{1}) : nullptr;
+}
 }  // namespace
 
 std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
@@ -25,6 +32,12 @@ std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
   // Many that have slept for long are cold: fetch what the switch to them will touch, while there is time.
   for (std::size_t i = 0; i < n; ++i) __builtin_prefetch(tokens[i], 1);
   for (std::size_t i = 0; i < n; ++i) {
+    if (timer_callback* it = callback_of(tokens[i])) {
+      it->next_due = nullptr;
+      *self.processor->last_due = it;
+      self.processor->last_due = &it->next_due;
+      continue;
+    }
     auto* woken = static_cast<g*>(tokens[i]);
     const auto* frames = static_cast<const char*>(woken->context.sp);
     for (std::ptrdiff_t at = -hot_below; at < hot_above; at += 64)
@@ -34,6 +47,23 @@ std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
   }
   if (n > 1 || (n == 1 && queued != 0)) notify_work_with_p();
   return n;
+}
+
+void run_due_callbacks(m& self) noexcept {
+  p& pp = *self.processor;
+  pin inside(&self);
+  while (timer_callback* it = pp.due) {
+    pp.due = it->next_due;
+    if (pp.due == nullptr) pp.last_due = &pp.due;
+    it->call(self, *it);
+  }
+}
+
+void add_callback(m* self, timer_callback& it, std::int64_t when) noexcept {
+  it.node.when = when;
+  it.node.cancellable = true;
+  p& pp = self != nullptr ? *self->processor : first_p();
+  if (pp.timers.add(it.node)) watch_timer(when);
 }
 
 std::int64_t earliest_timer() noexcept {

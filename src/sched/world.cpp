@@ -110,6 +110,13 @@ void give_up_for_stop(m& self) noexcept {
   pp.status.store(p_status::stopped, std::memory_order_release);
 }
 
+p& first_p() noexcept {
+  runtime& r = rt();
+  if (p* found = r.all_p[0].load(std::memory_order_acquire)) return *found;
+  platform::lock_guard hold(r.lock);
+  return made_p(0);
+}
+
 void start_the_world(int procs) noexcept {
   runtime& r = rt();
   p* to_start[max_procs_limit];

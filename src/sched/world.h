@@ -13,6 +13,9 @@ namespace runnel::sched {
 // (begin_blocking), or two stoppers would wait for one another.
 void stop_the_world() noexcept;
 
+// The first P, whether a run has begun or not.
+p& first_p() noexcept;
+
 // Sets the number of Ps and lets them run.
 void start_the_world(int procs) noexcept;
 

@@ -18,7 +18,7 @@
 //   a waiter was handed the lock            =>  it is locked, in the waiter's name
 // Pairing: the release that clears locked (or guard, in a hand-over) with the acquire of the next owner.
 
-#include "runnel/sync.h"
+#include "runnel/sync/mutex.h"
 
 #include "base/backoff.h"
 #include "base/check.h"

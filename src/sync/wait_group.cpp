@@ -9,10 +9,10 @@
 //                                           bits, its last touch; until then wait() does not return
 // Pairing: every change of the counter is acquire-release, and wait() acquires the word (or its waker's hand-over).
 
+#include "runnel/sync/wait_group.h"
 #include "base/backoff.h"
 #include "platform/clock.h"
 #include "runnel/panic.h"
-#include "runnel/sync.h"
 #include "wait/waiter.h"
 
 namespace runnel {

@@ -30,6 +30,7 @@ struct waiter {
   sched::g* const gp;  // nullptr: a plain thread
   std::atomic<outcome> how{outcome::pending};
   bool linked() const noexcept { return next != nullptr; }
+  void* won = nullptr;      // of several things waited for: which one, set by who claimed it
   bool handed = false;      // for the object waited for: ownership came with the wake-up
   platform::parker parked;  // of a plain thread
 

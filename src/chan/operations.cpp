@@ -1,0 +1,138 @@
+// Sending to, receiving from and closing one channel. Several at once are select.cpp's.
+
+#include "chan/channel.h"
+#include "chan/timer_channel.h"
+#include "runnel/panic.h"
+
+namespace runnel::detail {
+namespace {
+
+void unlock(void* c) noexcept { static_cast<channel*>(c)->unlock(); }
+
+// A nil channel: until the deadline, or for ever.
+chan_status wait_on_nil(std::int64_t deadline, sched::wait_reason why) noexcept {
+  if (deadline == no_wait) return chan_status::not_ready;
+  sched::m* self = sched::enter();
+  wait::waiter me(self);
+  wait::release nothing{[](void*) noexcept {}, nullptr};
+  if (deadline != no_deadline) {
+    self = wait::block_until(self, me, why, nothing, deadline);
+    if (self != nullptr) sched::leave(self);
+    return chan_status::timed_out;
+  }
+  for (;;) self = wait::block(self, me, why, nothing);
+}
+
+// One attempt: inside the runtime with the lock held until it waits. The destructor undoes it all, whether the
+// attempt ended or a move has thrown.
+class attempt {
+ public:
+  explicit attempt(channel& c) noexcept : self(sched::enter()), c_(c) { c_.lock(); }
+  ~attempt() {
+    if (locked_) c_.unlock();
+    wake_partner(self, partner);
+    if (self != nullptr) sched::leave(self);
+  }
+  attempt(const attempt&) = delete;
+  attempt& operator=(const attempt&) = delete;
+
+  // Waits in `queue` for a partner. outcome::waiting: the deadline has passed.
+  chan_node::outcome wait_in(chan_queue& queue, void* element, std::int64_t deadline,
+                             sched::wait_reason why) noexcept {
+    wait::waiter me(self);
+    chan_node node{.next = nullptr,
+                   .prev = nullptr,
+                   .who = &me,
+                   .element = element,
+                   .contested = deadline != no_deadline,
+                   .queued = false,
+                   .result = chan_node::outcome::waiting};
+    queue.push_back(node);
+    if (c_.timer() != nullptr) c_.timer()->begin_wait_locked(self);
+    locked_ = false;
+    wait::release unguard{&unlock, &c_};
+    if (deadline == no_deadline) {
+      self = wait::block(self, me, why, unguard);
+      return node.result;
+    }
+    self = wait::block_until(self, me, why, unguard, deadline);
+    if (me.how.load(std::memory_order_acquire) != wait::outcome::timed_out) return node.result;
+    c_.lock();
+    locked_ = true;
+    queue.remove(node);
+    if (c_.timer() != nullptr) c_.timer()->end_wait_locked();
+    return chan_node::outcome::waiting;
+  }
+
+  sched::m* self;
+  chan_node* partner = nullptr;
+
+ private:
+  channel& c_;
+  bool locked_ = true;
+};
+
+chan_status to_status(chan_node::outcome result) noexcept {
+  switch (result) {
+    case chan_node::outcome::done: return chan_status::done;
+    case chan_node::outcome::closed: return chan_status::closed;
+    case chan_node::outcome::waiting: return chan_status::timed_out;
+    case chan_node::outcome::retry: break;
+  }
+  return chan_status::not_ready;  // to be tried again
+}
+
+chan_status send_once(channel& c, void* value, std::int64_t deadline) {
+  attempt now(c);
+  chan_status s = c.try_send_locked(now.self, value, now.partner);
+  if (s != chan_status::not_ready || deadline == no_wait) return s;
+  return to_status(now.wait_in(c.senders, value, deadline, sched::wait_reason::chan_send));
+}
+
+chan_status recv_once(channel& c, void* into, std::int64_t deadline) {
+  attempt now(c);
+  chan_status s = c.try_recv_locked(now.self, into, now.partner);
+  if (s != chan_status::not_ready || deadline == no_wait) return s;
+  return to_status(now.wait_in(c.receivers, into, deadline, sched::wait_reason::chan_receive));
+}
+
+}  // namespace
+
+chan_status chan_send(channel* c, void* value, std::int64_t deadline) {
+  if (c == nullptr) return wait_on_nil(deadline, sched::wait_reason::chan_send_nil);
+  if (deadline == no_wait && c->send_would_wait()) return chan_status::not_ready;
+  chan_status s;
+  do {
+    s = send_once(*c, value, deadline);
+  } while (s == chan_status::not_ready && deadline != no_wait);
+  if (s == chan_status::closed) throw runtime_error("send on closed channel");
+  return s;
+}
+
+chan_status chan_recv(channel* c, void* into, std::int64_t deadline) {
+  if (c == nullptr) return wait_on_nil(deadline, sched::wait_reason::chan_receive_nil);
+  if (deadline == no_wait && c->recv_would_wait()) return chan_status::not_ready;
+  chan_status s;
+  do {
+    s = recv_once(*c, into, deadline);
+  } while (s == chan_status::not_ready && deadline != no_wait);
+  return s;
+}
+
+void chan_close(channel* c) {
+  if (c == nullptr) throw runtime_error("close of nil channel");
+  sched::m* self = sched::enter();
+  chan_node* waited = nullptr;
+  c->lock();
+  bool closed = c->close_locked(waited);
+  c->unlock();
+  while (waited != nullptr) {
+    chan_node* n = waited;
+    waited = n->next;  // first: the waiter goes, and the node with it
+    wait::wake(self, *n->who);
+  }
+  if (self != nullptr) sched::leave(self);
+  if (!closed) throw runtime_error("close of closed channel");
+}
+
+}  // namespace runnel::detail
