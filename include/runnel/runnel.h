@@ -2,6 +2,7 @@
 // Everything.
 
 #include "runnel/chan.h"
+#include "runnel/context.h"
 #include "runnel/go.h"
 #include "runnel/goroutine_local.h"
 #include "runnel/panic.h"

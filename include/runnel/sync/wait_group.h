@@ -44,7 +44,8 @@ class wait_group {
           wait_group* wg;
           ~finish() { wg->done(); }
         } on_exit{this};
-        std::move(f)();
+        auto mine = std::move(f);  // what it captured ends before wait() returns
+        std::move(mine)();
       });
     } catch (...) {
       done();

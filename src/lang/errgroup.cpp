@@ -1,0 +1,90 @@
+#include "runnel/sync/errgroup.h"
+
+#include <mutex>
+#include <string>
+
+#include "runnel/panic.h"
+
+namespace runnel {
+
+errgroup::errgroup(const context& parent, context& derived) {
+  auto [ctx, cancel] = with_cancel_cause(parent);
+  derived = std::move(ctx);
+  cancel_ = std::move(cancel);
+}
+
+void errgroup::set_limit(int n) {
+  if (places_.len() != 0) {
+    throw runtime_error("errgroup: modify limit while " + std::to_string(places_.len()) +
+                        " goroutines in the group are still active");
+  }
+  places_ = n < 0 ? chan<unit>() : make_chan<unit>(static_cast<std::size_t>(n));
+}
+
+void errgroup::take_place() {
+  if (places_) places_.send({});
+}
+
+bool errgroup::try_take_place() { return !places_ || places_.try_send(unit{}); }
+
+void errgroup::give_place() noexcept {
+  if (places_) (void)places_.try_recv();
+}
+
+void errgroup::start(part p) {
+  try {
+    running_.add(1);
+    runnel::go([this, p = std::move(p)]() mutable {
+      // Also when the part ends by goexit. The place first: wait() may end the group.
+      struct finish {
+        errgroup& group;
+        ~finish() {
+          group.give_place();
+          group.running_.done();
+        }
+      } on_exit{*this};
+      part mine = std::move(p);  // what it captured ends before the group may
+      run_part(mine);
+    });
+  } catch (...) {
+    give_place();
+    running_.done();
+    throw;
+  }
+}
+
+void errgroup::run_part(part& p) {
+  try {
+    if (std::error_code code = p()) fail(code, nullptr);
+  } catch (...) {
+    std::exception_ptr thrown = std::current_exception();
+    if (detail::is_goexit(thrown)) throw;
+    fail({}, std::move(thrown));
+  }
+}
+
+void errgroup::fail(std::error_code code, std::exception_ptr thrown) noexcept {
+  {
+    std::lock_guard hold(mu_);
+    if (failed_) return;
+    failed_ = true;
+    code_ = code;
+    thrown_ = thrown;
+  }
+  if (!cancel_) return;
+  if (thrown != nullptr) {
+    (*cancel_)(std::move(thrown));
+  } else {
+    (*cancel_)(code);
+  }
+}
+
+std::error_code errgroup::wait() {
+  running_.wait();
+  if (cancel_) (*cancel_)();
+  std::lock_guard hold(mu_);
+  if (thrown_ != nullptr) std::rethrow_exception(thrown_);
+  return code_;
+}
+
+}  // namespace runnel
