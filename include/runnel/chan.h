@@ -24,7 +24,7 @@
 //
 // Values are moved, straight from sender to receiver if one of them waits. A move constructor of T may throw: the
 // operation that called it reports that, at most the value it was moving is lost, and the channel stays usable. It
-// must not wait for anything: that is fatal. What is left in a channel is destroyed with its last handle.
+// must neither wait for anything nor use a channel: that is fatal. What is left in a channel is destroyed with its last handle.
 
 #include <chrono>
 #include <concepts>

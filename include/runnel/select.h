@@ -34,11 +34,11 @@ namespace runnel {
 // such an optional.
 template <class T>
 auto recv(const chan<T>& ch) {
-  return detail::recv_case<T, detail::nothing>(ch.core(), {});
+  return detail::recv_case<T, detail::no_handler>(ch.core(), {});
 }
 template <class T>
 auto recv(const recv_chan<T>& ch) {
-  return detail::recv_case<T, detail::nothing>(ch.core(), {});
+  return detail::recv_case<T, detail::no_handler>(ch.core(), {});
 }
 template <class T>
 auto recv(const chan<T>& ch, std::optional<T>& out) {
@@ -63,12 +63,12 @@ auto recv(const recv_chan<T>& ch, F&& f) {
 template <class T, class V>
   requires std::is_constructible_v<T, V>
 auto send(const chan<T>& ch, V&& v) {
-  return detail::send_case<T, V, detail::nothing>(ch.core(), std::forward<V>(v), {});
+  return detail::send_case<T, V, detail::no_handler>(ch.core(), std::forward<V>(v), {});
 }
 template <class T, class V>
   requires std::is_constructible_v<T, V>
 auto send(const send_chan<T>& ch, V&& v) {
-  return detail::send_case<T, V, detail::nothing>(ch.core(), std::forward<V>(v), {});
+  return detail::send_case<T, V, detail::no_handler>(ch.core(), std::forward<V>(v), {});
 }
 template <class T, class V, class F>
   requires(std::is_constructible_v<T, V> && std::is_invocable_v<F&>)
@@ -85,7 +85,7 @@ auto send(const send_chan<T>& ch, V&& v, F&& f) {
 // behind. Not positive: like otherwise.
 template <class Rep, class Period>
 auto timeout(std::chrono::duration<Rep, Period> d) {
-  return detail::timeout_case<detail::nothing>(detail::select_deadline(d), {});
+  return detail::timeout_case<detail::no_handler>(detail::select_deadline(d), {});
 }
 template <class Rep, class Period, class F>
   requires std::is_invocable_v<F&>

@@ -30,7 +30,7 @@ class selector {
   template <class Chan>
     requires detail::is_chan<Chan>
   std::size_t recv(const Chan& ch) {
-    return add_recv(ch, detail::nothing());
+    return add_recv(ch, detail::no_handler());
   }
   template <class Chan>
     requires detail::is_chan<Chan>
@@ -47,7 +47,7 @@ class selector {
   template <class Chan, class V>
     requires(detail::is_chan<Chan> && std::is_constructible_v<typename Chan::value_type, V>)
   std::size_t send(const Chan& ch, V&& v) {
-    return add_send(ch, std::forward<V>(v), detail::nothing());
+    return add_send(ch, std::forward<V>(v), detail::no_handler());
   }
   template <class Chan, class V, class F>
     requires(detail::is_chan<Chan> && std::is_constructible_v<typename Chan::value_type, V> &&
@@ -58,7 +58,7 @@ class selector {
 
   template <class Rep, class Period>
   std::size_t timeout(std::chrono::duration<Rep, Period> d) {
-    return timeout(d, detail::nothing());
+    return timeout(d, detail::no_handler());
   }
   template <class Rep, class Period, class F>
     requires std::is_invocable_v<std::decay_t<F>&>
@@ -67,7 +67,7 @@ class selector {
                                                               std::forward<F>(f)));
   }
 
-  std::size_t otherwise() { return otherwise(detail::nothing()); }
+  std::size_t otherwise() { return otherwise(detail::no_handler()); }
   template <class F>
     requires std::is_invocable_v<std::decay_t<F>&>
   std::size_t otherwise(F&& f) {

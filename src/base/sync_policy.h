@@ -17,6 +17,7 @@ namespace runnel::base {
 
 // Defined by the platform layer: by membarrier.
 void heavy_fence_impl() noexcept;
+bool asymmetric_fences_impl() noexcept;
 
 struct hardware {
   template <class T>
@@ -34,6 +35,8 @@ struct hardware {
   static void light_fence() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
   static void heavy_fence() noexcept { heavy_fence_impl(); }
+  // Whether light fences are enough.
+  static bool asymmetric() noexcept { return asymmetric_fences_impl(); }
 
   // Tells the processor that this thread spins.
   static void pause() noexcept {

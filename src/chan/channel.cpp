@@ -13,6 +13,31 @@ namespace {
 
 constexpr std::size_t size_max = std::size_t{1} << 47;  // the user's half of the address space
 
+// While a move constructor runs.
+class moving {
+ public:
+  explicit moving(sched::m* self) noexcept : self_(self), pinned_(self) {
+    if (self_ != nullptr) self_->moving = true;
+  }
+  ~moving() {
+    if (self_ != nullptr) self_->moving = false;
+  }
+  moving(const moving&) = delete;
+  moving& operator=(const moving&) = delete;
+
+ private:
+  sched::m* self_;
+  sched::pin pinned_;
+};
+
+// The node lies on the stack of a goroutine that has perhaps waited for long and is about to run: what the switch to it
+// touches around the node is fetched at once, not line after line as it is found out.
+void prefetch_frames(const chan_node& n) noexcept {
+  constexpr std::ptrdiff_t below = 384, above = 256, line = 64;
+  const auto* at = reinterpret_cast<const char*>(&n);
+  for (std::ptrdiff_t i = -below; i <= above; i += line) __builtin_prefetch(at + i, 1);
+}
+
 constexpr std::size_t usual_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 void* allocate(std::size_t size, std::size_t alignment) {
@@ -61,6 +86,7 @@ void chan_queue::remove(chan_node& n) noexcept {
 chan_node* chan_queue::pop_claimed_slow() noexcept {
   while (chan_node* n = head_.load(std::memory_order_relaxed)) {
     remove(*n);
+    prefetch_frames(*n);
     wait::waiter& who = *n->who;
     if (who.frozen()) continue;
     if (!n->contested) return n;
@@ -81,22 +107,18 @@ channel::~channel() {
   }
 }
 
-void channel::lock_slow() noexcept {
-  sched::m* self = sched::current_m();
-  if (self != nullptr && self->pinned != 0) {
-    base::fatal("channel used by the move constructor of a channel's element");
-  }
-  lock_.acquire();
+void channel::refuse_nested_use() noexcept {
+  base::fatal(
+      "runnel: the move constructor of a channel's element must not use channels: its own is locked meanwhile",
+      "channel used by the move constructor of a channel's element");
 }
 
 inline void channel::move(sched::m* self, void* to, void* from) const {
   if (type_.move != nullptr) {
-    sched::pin while_users_code_runs(self);
+    moving now(self);
     type_.move(to, from);
-  } else if (type_.size == sizeof(std::uint64_t)) {
-    std::memcpy(to, from, sizeof(std::uint64_t));
   } else {
-    std::memcpy(to, from, type_.size);
+    copy_plain(to, from);
   }
 }
 

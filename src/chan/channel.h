@@ -10,8 +10,8 @@
 // queues until somebody who looks for a partner drops them, or they remove themselves.
 //
 // Elements move under the lock, straight from stack to stack when a partner waits. Their move constructors are user
-// code in the runtime zone: the M is pinned meanwhile (sched/switch.h), and one that waits is fatal. One that throws
-// loses at most the element it was moving: a partner that has been claimed for it tries anew.
+// code in the runtime zone: the M is pinned meanwhile (sched/switch.h), and one that waits, or uses a channel, is fatal.
+// One that throws loses at most the element it was moving: a partner that has been claimed for it tries anew.
 // No wake-up happens under the lock: a partner is taken out of its queue, and woken after.
 // Lock order: channels by address (select); nothing else is taken under a channel's lock.
 //
@@ -24,7 +24,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "base/spin_lock.h"
+#include "base/biased_lock.h"
 #include "runnel/detail/chan_core.h"
 #include "sched/switch.h"
 #include "wait/waiter.h"
@@ -53,16 +53,45 @@ class chan_queue {
 class channel {
  public:
   channel(const element_type& type, std::size_t capacity, char* ring) noexcept
-      : capacity_(capacity), ring_(ring), type_(type) {}
+      : plain_size_(type.move == nullptr ? type.size : 0),
+        capacity_(capacity),
+        ring_(ring),
+        type_(type) {}
   ~channel();
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
-  void lock() noexcept {
-    if (!lock_.try_acquire()) [[unlikely]]
-      lock_slow();
+  // By `self` in the runtime, or a plain thread (nullptr).
+  void lock(sched::m* self) noexcept {
+    if (self == nullptr) {
+      lock_.acquire(base::biased_lock<base::hardware>::nobody_special);
+      return;
+    }
+    if (self->moving) [[unlikely]]
+      refuse_nested_use();
+    lock_.acquire(reinterpret_cast<std::uintptr_t>(self->processor));
   }
   void unlock() noexcept { lock_.release(); }
+
+  // Under the lock, what is most common: to and from the ring, of elements that are bytes, while nobody waits.
+  bool put_plain_locked(const void* value) noexcept {
+    std::size_t n = size();
+    if (plain_size_ == 0 || n >= capacity_ || !receivers.empty() ||
+        closed_.load(std::memory_order_relaxed)) {
+      return false;
+    }
+    copy_plain(slot_at(head_ + n), value);
+    count_.store(n + 1, std::memory_order_relaxed);
+    return true;
+  }
+  bool get_plain_locked(void* into) noexcept {
+    std::size_t n = size();
+    if (plain_size_ == 0 || n == 0 || !senders.empty()) return false;
+    copy_plain(into, ring_ + head_ * plain_size_);
+    head_ = head_ + 1 == capacity_ ? 0 : head_ + 1;
+    count_.store(n - 1, std::memory_order_relaxed);
+    return true;
+  }
 
   // Under the lock, by `self` in the runtime: each tries once, without waiting. `partner` is to be woken after
   // unlocking, also if the move throws.
@@ -86,7 +115,7 @@ class channel {
   bool recv_would_wait() const noexcept {
     // Closed is read last: what is open now was open when it was seen to be empty.
     return count_.load(std::memory_order_acquire) == 0 && senders.empty() &&
-           !closed_.load(std::memory_order_acquire) && (timer_ == nullptr || !timer_is_due());
+           !closed_.load(std::memory_order_acquire) && (timer_ == nullptr || !receivers.empty() || !timer_is_due());
   }
 
   std::size_t size() const noexcept { return count_.load(std::memory_order_relaxed); }
@@ -97,17 +126,31 @@ class channel {
   bool release() noexcept { return references_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
 
  private:
-  void lock_slow() noexcept;
+  [[noreturn]] static void refuse_nested_use() noexcept;
   bool timer_is_due() const noexcept;
   void* slot(std::size_t i) const noexcept { return ring_ + i * type_.size; }
+  void* slot_at(std::size_t i) const noexcept {
+    return ring_ + (i >= capacity_ ? i - capacity_ : i) * plain_size_;
+  }
+  void copy_plain(void* to, const void* from) const noexcept {
+    // A call to memcpy costs more than the copy.
+    if (plain_size_ == sizeof(std::uint64_t)) {
+      std::memcpy(to, from, sizeof(std::uint64_t));
+    } else if (plain_size_ == sizeof(std::uint32_t)) {
+      std::memcpy(to, from, sizeof(std::uint32_t));
+    } else {
+      std::memcpy(to, from, plain_size_);
+    }
+  }
   void move(sched::m* self, void* to, void* from) const;
   void take_head_locked(sched::m* self, void* into);
   void add_tail_locked(sched::m* self, void* value);
 
-  base::spin_lock lock_;
+  base::biased_lock<base::hardware> lock_;
   std::atomic<bool> closed_{false};
   std::atomic<std::size_t> count_{0};
   std::size_t head_ = 0;
+  const std::size_t plain_size_;  // of elements that are copied as bytes; 0: others
 
  public:
   chan_queue receivers;

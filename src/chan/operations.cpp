@@ -27,7 +27,9 @@ chan_status wait_on_nil(std::int64_t deadline, sched::wait_reason why) noexcept 
 // attempt ended or a move has thrown.
 class attempt {
  public:
-  explicit attempt(channel& c) noexcept : self(sched::enter()), c_(c) { c_.lock(); }
+  explicit attempt(channel& c) noexcept : self(sched::enter()), c_(c) { c_.lock(self); }
+  // Inside and locked already.
+  attempt(channel& c, sched::m* self) noexcept : self(self), c_(c) {}
   ~attempt() {
     if (locked_) c_.unlock();
     wake_partner(self, partner);
@@ -57,7 +59,7 @@ class attempt {
     }
     self = wait::block_until(self, me, why, unguard, deadline);
     if (me.how.load(std::memory_order_acquire) != wait::outcome::timed_out) return node.result;
-    c_.lock();
+    c_.lock(self);
     locked_ = true;
     queue.remove(node);
     if (c_.timer() != nullptr) c_.timer()->end_wait_locked();
@@ -82,18 +84,46 @@ chan_status to_status(chan_node::outcome result) noexcept {
   return chan_status::not_ready;  // to be tried again
 }
 
-chan_status send_once(channel& c, void* value, std::int64_t deadline) {
-  attempt now(c);
+chan_status send_once(attempt& now, channel& c, void* value, std::int64_t deadline) {
   chan_status s = c.try_send_locked(now.self, value, now.partner);
   if (s != chan_status::not_ready || deadline == no_wait) return s;
   return to_status(now.wait_in(c.senders, value, deadline, sched::wait_reason::chan_send));
 }
 
-chan_status recv_once(channel& c, void* into, std::int64_t deadline) {
-  attempt now(c);
+chan_status recv_once(attempt& now, channel& c, void* into, std::int64_t deadline) {
   chan_status s = c.try_recv_locked(now.self, into, now.partner);
   if (s != chan_status::not_ready || deadline == no_wait) return s;
   return to_status(now.wait_in(c.receivers, into, deadline, sched::wait_reason::chan_receive));
+}
+
+// Begin inside, with the lock.
+[[gnu::noinline]] chan_status send_slow(sched::m* self, channel& c, void* value,
+                                        std::int64_t deadline) {
+  chan_status s;
+  {
+    attempt first(c, self);
+    s = send_once(first, c, value, deadline);
+  }
+  while (s == chan_status::not_ready && deadline != no_wait) {
+    attempt another(c);
+    s = send_once(another, c, value, deadline);
+  }
+  if (s == chan_status::closed) throw runtime_error("send on closed channel");
+  return s;
+}
+
+[[gnu::noinline]] chan_status recv_slow(sched::m* self, channel& c, void* into,
+                                        std::int64_t deadline) {
+  chan_status s;
+  {
+    attempt first(c, self);
+    s = recv_once(first, c, into, deadline);
+  }
+  while (s == chan_status::not_ready && deadline != no_wait) {
+    attempt another(c);
+    s = recv_once(another, c, into, deadline);
+  }
+  return s;
 }
 
 }  // namespace
@@ -101,29 +131,30 @@ chan_status recv_once(channel& c, void* into, std::int64_t deadline) {
 chan_status chan_send(channel* c, void* value, std::int64_t deadline) {
   if (c == nullptr) return wait_on_nil(deadline, sched::wait_reason::chan_send_nil);
   if (deadline == no_wait && c->send_would_wait()) return chan_status::not_ready;
-  chan_status s;
-  do {
-    s = send_once(*c, value, deadline);
-  } while (s == chan_status::not_ready && deadline != no_wait);
-  if (s == chan_status::closed) throw runtime_error("send on closed channel");
-  return s;
+  sched::m* self = sched::enter();
+  c->lock(self);
+  if (!c->put_plain_locked(value)) return send_slow(self, *c, value, deadline);
+  c->unlock();
+  if (self != nullptr) sched::leave(self);
+  return chan_status::done;
 }
 
 chan_status chan_recv(channel* c, void* into, std::int64_t deadline) {
   if (c == nullptr) return wait_on_nil(deadline, sched::wait_reason::chan_receive_nil);
   if (deadline == no_wait && c->recv_would_wait()) return chan_status::not_ready;
-  chan_status s;
-  do {
-    s = recv_once(*c, into, deadline);
-  } while (s == chan_status::not_ready && deadline != no_wait);
-  return s;
+  sched::m* self = sched::enter();
+  c->lock(self);
+  if (!c->get_plain_locked(into)) return recv_slow(self, *c, into, deadline);
+  c->unlock();
+  if (self != nullptr) sched::leave(self);
+  return chan_status::done;
 }
 
 void chan_close(channel* c) {
   if (c == nullptr) throw runtime_error("close of nil channel");
   sched::m* self = sched::enter();
   chan_node* waited = nullptr;
-  c->lock();
+  c->lock(self);
   bool closed = c->close_locked(waited);
   c->unlock();
   while (waited != nullptr) {

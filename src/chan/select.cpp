@@ -71,7 +71,7 @@ chan_status try_locked(const selection& s, select_case& c, chan_node*& partner) 
 // Leaves no lock behind when a move throws.
 class locked_one {
  public:
-  locked_one(sched::m* self, channel& c) noexcept : self_(self), c_(c) { c_.lock(); }
+  locked_one(sched::m* self, channel& c) noexcept : self_(self), c_(c) { c_.lock(self_); }
   ~locked_one() {
     c_.unlock();
     wake_partner(self_, partner);
@@ -128,7 +128,7 @@ bool first_of_channel(const selection& s, std::size_t i) noexcept {
 
 void lock_all(const selection& s) noexcept {
   for (std::size_t i = 0; i < s.n; ++i) {
-    if (first_of_channel(s, i)) s.by_order(i).ch->lock();
+    if (first_of_channel(s, i)) s.by_order(i).ch->lock(s.self);
   }
 }
 
@@ -220,7 +220,7 @@ std::size_t wait_for_one(selection& s, locked_all& hold, std::int64_t deadline,
       won = i;
       continue;
     }
-    c.ch->lock();
+    c.ch->lock(s.self);
     (c.sends ? c.ch->senders : c.ch->receivers).remove(c.node);
     if (c.ch->timer() != nullptr) c.ch->timer()->end_wait_locked();
     c.ch->unlock();

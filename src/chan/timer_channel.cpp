@@ -31,7 +31,7 @@ void timer_core::fire(sched::m& self, sched::timer_callback& it) noexcept {
   auto& core = reinterpret_cast<timer_core&>(it);
   channel& c = core.owner;
   chan_node* partner = nullptr;
-  c.lock();
+  c.lock(&self);
   core.queued = false;
   std::int64_t at;
   if (core.take_due_value_locked(at)) {
@@ -107,7 +107,7 @@ channel* timer_make(std::int64_t when, std::int64_t period) {
 
 bool timer_set(channel* c, std::int64_t when, std::int64_t period) noexcept {
   sched::m* self = sched::enter();
-  c->lock();
+  c->lock(self);
   bool pending = c->timer()->set_locked(self, when, period);
   c->unlock();
   if (self != nullptr) sched::leave(self);

@@ -37,6 +37,8 @@ bool asymmetric_fences() noexcept { return expedited.load(std::memory_order_rela
 
 namespace runnel::base {
 
+bool asymmetric_fences_impl() noexcept { return platform::asymmetric_fences(); }
+
 void heavy_fence_impl() noexcept {
   if (platform::asymmetric_fences()) {
     int saved = errno;

@@ -14,7 +14,7 @@
 
 namespace runnel::detail {
 
-struct nothing {
+struct no_handler {
   template <class... Args>
   void operator()(Args&&...) const noexcept {}
 };
@@ -44,7 +44,7 @@ class recv_case {
   void taken(const select_case& c) {
     if (!c.received) {
       f_(std::optional<T>());
-    } else if constexpr (std::is_same_v<F, nothing>) {
+    } else if constexpr (std::is_same_v<F, no_handler>) {
       slot_.value.~T();
     } else {
       f_(take_received<std::optional<T>>(slot_));
