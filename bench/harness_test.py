@@ -8,8 +8,9 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness.cases import CASES, Case, Metric, Target  # noqa: E402
+from harness.cases import CASES, ONE_P, Case, Metric, Target  # noqa: E402
 from harness.contestants import source  # noqa: E402
+from harness.main import compare_with_one_p  # noqa: E402
 from harness.measure import Program, Sample, run_in_turns  # noqa: E402
 from harness.results import Row, table  # noqa: E402
 
@@ -25,10 +26,10 @@ def run(programs: dict[str, Program], keys: list[str], rounds: int = 1, timeout_
     return samples, errors, order
 
 
-def row(*targets: Target, **medians: float) -> Row:
+def row(*targets: Target, procs: int = 2, **medians: float) -> Row:
     metric = Metric("ns", "ns", targets)
     samples = {name: Sample([value]) for name, value in medians.items()}
-    return Row(Case("case", "", (metric,)), metric, 2, samples)
+    return Row(Case("case", "", (metric,)), metric, procs, samples)
 
 
 class Measuring(unittest.TestCase):
@@ -91,6 +92,24 @@ class Judging(unittest.TestCase):
     def test_a_target_of_another_number_of_ps_does_not_count(self):
         one, two = Target(0.5, "go", procs=1), Target(0.7, "go", procs=2)
         self.assertEqual(row(one, two, runnel=5, go=10).targets(), [two])
+
+    def test_two_ps_are_compared_with_one(self):
+        rule = Target(1.3, ONE_P, procs=2)
+        one, good = row(rule, procs=1, runnel=10), row(rule, runnel=13)
+        compare_with_one_p([good, one])
+        self.assertEqual(one.targets(), [])
+        self.assertTrue(good.met(rule))
+        bad = row(rule, runnel=14)
+        compare_with_one_p([one, bad])
+        self.assertFalse(bad.met(rule))
+        verdict = table([bad], ["runnel"])[1][-1]
+        self.assertEqual(verdict, "≤ 1.3 × Runnel with 1 P, is 1.40: MISSED")
+
+    def test_two_ps_are_not_judged_where_one_was_not_measured(self):
+        rule = Target(1.3, ONE_P, procs=2)
+        two = row(rule, runnel=13)
+        compare_with_one_p([two])
+        self.assertIsNone(two.met(rule))
 
     def test_rivals_that_have_nothing_to_show_get_no_column(self):
         lines = table([row(runnel=5, go=10)], ["runnel", "go", "boost_fiber"])

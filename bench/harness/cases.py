@@ -10,12 +10,16 @@ from pathlib import Path
 from .corpus import corpus
 
 
+# What a target may refer to besides a rival: Runnel itself with one P.
+ONE_P = "runnel, 1 P"
+
+
 @dataclass(frozen=True)
 class Target:
-    """Runnel's median is to be at most `limit`: in the metric's unit, or times a rival's median."""
+    """Runnel's median is to be at most `limit`: in the metric's unit, or times another median."""
 
     limit: float
-    times: str | None = None
+    times: str | None = None  # a rival's, or Runnel's own of ONE_P
     procs: int | None = None  # None: however many
 
 
@@ -65,10 +69,17 @@ def absolute(limit: float) -> Target:
 
 
 NO_SLOWER_THAN_BOOST = Target(1.0, "boost_fiber")
+# More Ps may not help where goroutines only wait for one another, but they must not hurt.
+TWO_PS_NO_SLOWER = Target(1.3, ONE_P, procs=2)
 
 
 def compared(key: str, unit: str, *targets: Target) -> Metric:
     return Metric(key, unit, (*targets, NO_SLOWER_THAN_BOOST))
+
+
+def scaling(key: str, unit: str, *targets: Target) -> Metric:
+    """One that two Ps must not make worse."""
+    return Metric(key, unit, (*targets, TWO_PS_NO_SLOWER))
 
 
 def alone(key: str, unit: str, *targets: Target) -> Metric:
@@ -106,6 +117,85 @@ CASES = (
         "Eight goroutines add to one counter under one mutex, five million times each, after a"
         " warm-up of a tenth.",
         (compared("ns_per_pair", "ns per lock and unlock", go(0.70)),),
+    ),
+    Case(
+        "ping_pong",
+        "A value goes to and fro between two goroutines over two unbuffered channels, three million"
+        " times, after a warm-up of a tenth.",
+        (scaling("ns_per_round_trip", "ns per round trip", go(0.40), NO_SLOWER_THAN_BOOST),),
+    ),
+    Case(
+        "buffered_1_1",
+        "One goroutine sends twenty million values to one other over a channel with a buffer of"
+        " 128, after a warm-up of a tenth.",
+        (scaling("ns_per_value", "ns per value", go(0.35), NO_SLOWER_THAN_BOOST),),
+    ),
+    Case(
+        "buffered_4_4",
+        "Four goroutines send five million values each to four others over one channel with a"
+        " buffer of 128, after a warm-up of a tenth.",
+        (scaling("ns_per_value", "ns per value", go(0.45), NO_SLOWER_THAN_BOOST),),
+    ),
+    Case(
+        "select_unbuffered",
+        "Four goroutines send 750,000 values each, every one on an unbuffered channel of its own,"
+        " and one more selects over the four; after a warm-up of a tenth. Boost.Fiber has no"
+        " select.",
+        (scaling("ns_per_value", "ns per value", go(0.50)),),
+    ),
+    Case(
+        "select_buffered",
+        "The same with two million values each and channels with a buffer of 128.",
+        (scaling("ns_per_value", "ns per value", go(0.45)),),
+    ),
+    Case(
+        "ring",
+        "A ring of 10,000 goroutines, each with an unbuffered channel to the next, through which a"
+        " token goes round 300 times, after a warm-up of one round. One goroutine runs at a time:"
+        " a second P has nothing to do, and must not get in the way.",
+        (scaling("ns_per_hop", "ns per hop", go(0.40), NO_SLOWER_THAN_BOOST),),
+    ),
+    Case(
+        "skynet",
+        "A tree of goroutines with ten children each and a million leaves, 1,111,111 in all. A leaf"
+        " sends its number to its parent, a parent the sum of its children's; each parent has one"
+        " unbuffered channel for all its children. No warm-up: the first use of the memory is part"
+        " of it.",
+        (scaling("ms", "ms in all", go(0.50), NO_SLOWER_THAN_BOOST),),
+    ),
+    Case(
+        "shared_mutex",
+        "Eight goroutines read a value under one shared mutex, 48 million operations in all,"
+        " one in a thousand of which writes it; after a warm-up of a tenth. Boost.Fiber has no"
+        " shared mutex.",
+        (scaling("ns_per_operation", "ns per operation", go(0.60)),),
+    ),
+    Case(
+        "sync_map",
+        "Eight goroutines look up a thousand int keys in one map made for many goroutines, 48"
+        " million operations in all, one in a thousand of which stores; after a warm-up of a"
+        " tenth.",
+        (scaling("ns_per_operation", "ns per operation", go(0.80)),),
+    ),
+    Case(
+        "timer",
+        "Eight goroutines each make 500,000 timers of an hour and stop them at once, after a"
+        " warm-up of a tenth. In Go that includes the collection of the timers.",
+        (scaling("ns_per_timer", "ns per timer", go(0.50)),),
+    ),
+    Case(
+        "context",
+        "Eight goroutines each derive 400,000 contexts that can be cancelled from the background,"
+        " and cancel them at once, after a warm-up of a tenth. In Go that includes the collection"
+        " of the contexts.",
+        (scaling("ns_per_context", "ns per context", go(0.60)),),
+    ),
+    Case(
+        "thread_channel",
+        "A value goes to and fro between a `std::thread`, which the runtime did not start, and a"
+        " goroutine over two unbuffered channels, 50,000 times, after a warm-up of a tenth. Beside"
+        " it two threads and two queues, each with a `std::mutex` and a `std::condition_variable`.",
+        (scaling("ns_per_round_trip", "ns per round trip", Target(1.0, "threads")),),
     ),
     Case(
         "sleep",

@@ -70,11 +70,18 @@ def measure(options, programs) -> tuple[list[Row], list[str]]:
             for metric in case.metrics:
                 of_metric = {name: of_name[metric.key] for name, of_name in samples.items()}
                 of_case.append(Row(case, metric, procs, of_metric))
+        compare_with_one_p(of_case)
         of_case.sort(key=lambda row: case.metrics.index(row.metric))
         progress("")
         print(f"\n{case.name}\n{report.plain(table(of_case, options.contestants))}", flush=True)
         rows += of_case
     return rows, failures
+
+
+def compare_with_one_p(rows: list[Row]) -> None:
+    one_p = {row.metric.key: row.samples.get("runnel") for row in rows if row.procs == 1}
+    for row in rows:
+        row.runnel_one_p = one_p.get(row.metric.key)
 
 
 def prepare(case: Case, executable: Path, run: Run) -> Program:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .cases import Case, Metric, Target
+from .cases import ONE_P, Case, Metric, Target
 from .contestants import CONTESTANTS
 from .measure import Sample
 
@@ -15,12 +15,20 @@ class Row:
     metric: Metric
     procs: int
     samples: dict[str, Sample] = field(default_factory=dict)  # by contestant
+    runnel_one_p: Sample | None = None  # the same with one P, if that was measured
 
     def ratio(self, rival: str) -> float | None:
         """Of the medians, Runnel's to the rival's."""
         if not self.metric.compared or not {"runnel", rival} <= self.samples.keys():
             return None
         against = self.samples[rival].median
+        return self.samples["runnel"].median / against if against > 0 else None
+
+    def ratio_to_one_p(self) -> float | None:
+        """Of the medians, Runnel's to its own with one P."""
+        if self.runnel_one_p is None or "runnel" not in self.samples:
+            return None
+        against = self.runnel_one_p.median
         return self.samples["runnel"].median / against if against > 0 else None
 
     def targets(self) -> list[Target]:
@@ -31,7 +39,7 @@ class Row:
         if target.times is None:
             runnel = self.samples.get("runnel")
             return None if runnel is None else runnel.median <= target.limit
-        ratio = self.ratio(target.times)
+        ratio = self.ratio_to_one_p() if target.times == ONE_P else self.ratio(target.times)
         return None if ratio is None else ratio <= target.limit
 
 
@@ -51,6 +59,10 @@ def sample(one: Sample | None) -> str:
 def target(row: Row, one: Target) -> str:
     if one.times is None:
         wanted = f"≤ {one.limit:,.6g}"
+    elif one.times == ONE_P:
+        ratio = row.ratio_to_one_p()
+        wanted = f"≤ {one.limit:g} × Runnel with 1 P"
+        wanted += "" if ratio is None else f", is {ratio:.2f}"
     else:
         wanted = f"≤ {one.limit:g} × {CONTESTANTS[one.times].title}"
     verdict = {True: "met", False: "MISSED", None: "–"}[row.met(one)]
