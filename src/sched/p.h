@@ -34,7 +34,15 @@ struct alignas(64) p {
   // Counts scheduling decisions that begin a time slice; sysmon watches it stand still.
   std::atomic<std::uint32_t> tick{0};
 
+  // Counts runnexts taken: with it, thieves and sysmon see that a queue which looks the same is being worked off.
+  std::atomic<std::uint32_t> turns{0};
+  // So many more wake-ups of goroutines need not be announced to idle Ps (switch.h, notify_ready): the owner's.
+  std::uint32_t quiet_wakes = 0;
+
   // Sysmon's notes.
+  const void* seen_next = nullptr;
+  std::uint32_t seen_head = 0;
+  std::uint32_t seen_turns = 0;
   std::uint32_t seen_tick = 0;
   std::int64_t seen_at = 0;
   std::int64_t asked_kernel_at = 0;

@@ -96,7 +96,7 @@ void ready(m* self, g& parked) noexcept {
     }
     parked.state.store(g_state::runnable, std::memory_order_relaxed);
     put_local(*self, &parked, true);
-    notify_work_with_p();
+    notify_ready(*self->processor);
   } else {
     parked.state.store(g_state::runnable, std::memory_order_relaxed);
     put_global(&parked);

@@ -150,6 +150,11 @@ class run_queue {
                                             std::memory_order_relaxed);
   }
 
+  // By the owner.
+  bool ring_empty() const noexcept {
+    return head_.load(std::memory_order_relaxed) == tail_.load(std::memory_order_relaxed);
+  }
+
   bool empty() const noexcept { return size() == 0; }
 
   // Counts runnext too. Exact only when nobody works on the queue.

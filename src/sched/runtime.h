@@ -28,6 +28,7 @@
 namespace runnel::sched {
 
 inline constexpr int max_procs_limit = 1024;
+inline constexpr std::uint32_t vain_visits_max = 14;
 
 struct runtime {
   // Read at every scheduling decision, written seldom.
@@ -40,6 +41,7 @@ struct runtime {
   std::atomic<std::uint32_t> house_keepings{0};  // sysmon's, one a second: sync::pool ages by them
 
   idle_gate<base::hardware> gate;
+  std::atomic<std::uint32_t> vain_visits{0};  // of thieves in a row, bounded by vain_visits_max
   alignas(64) std::atomic<std::int64_t> global_size{0};
 
   alignas(64) platform::lock lock;

@@ -26,6 +26,7 @@ struct glimpse {
   runnable* next = nullptr;
   std::uint32_t head = 0;
   std::uint32_t tick = 0;
+  std::uint32_t turns = 0;
   bool valid = false;
 
   bool operator==(const glimpse&) const = default;
@@ -37,7 +38,8 @@ struct glimpse {
 runnable* rob(p& mine, p& victim, glimpse& seen) noexcept {
   constexpr std::uint32_t long_queue = 64;
   glimpse now{victim.queue.look_next(), victim.queue.head(),
-              victim.tick.load(std::memory_order_relaxed), true};
+              victim.tick.load(std::memory_order_relaxed),
+              victim.turns.load(std::memory_order_relaxed), true};
   bool standing = now == seen;
   seen = now;
   if (standing || victim.queue.size() >= long_queue) {
@@ -77,6 +79,15 @@ runnable* steal(m& self) noexcept {
   return nullptr;
 }
 
+// One success does not mean much: the kernel may have taken the victim off its CPU just then.
+void count_visit(bool vain) noexcept {
+  std::atomic<std::uint32_t>& visits = rt().vain_visits;
+  std::uint32_t before = visits.load(std::memory_order_relaxed);
+  if (vain ? before < vain_visits_max : before != 0) {
+    visits.store(vain ? before + 1 : before / 2, std::memory_order_relaxed);
+  }
+}
+
 // Returns something to run; waits for it if need be. Called with a P, returns with one, perhaps another.
 runnable* find_runnable(m& self) noexcept {
   runtime& r = rt();
@@ -104,7 +115,9 @@ runnable* find_runnable(m& self) noexcept {
       return got;
     }
     if (begin_spinning(self)) {
-      if (runnable* got = steal(self)) {
+      runnable* got = steal(self);
+      count_visit(got == nullptr);
+      if (got != nullptr) {
         count_slice(*self.processor);
         return got;
       }

@@ -116,7 +116,10 @@ inline runnable* pop_local(p& pp) noexcept {
   // With a single P there are no thieves: the number of Ps changes only while the world is stopped, and no owner
   // is in here then.
   bool alone = rt().procs.load(std::memory_order_relaxed) == 1;
-  if (runnable* next = alone ? pp.queue.pop_next_alone() : pp.queue.pop_next()) return next;
+  if (runnable* next = alone ? pp.queue.pop_next_alone() : pp.queue.pop_next()) {
+    pp.turns.store(pp.turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return next;
+  }
   runnable* r = alone ? pp.queue.pop_alone() : pp.queue.pop();
   if (r != nullptr) {
     count_slice(pp);
@@ -182,6 +185,20 @@ inline void notify_work() noexcept {
 // The same by an M with a P: if there is no other P, nobody can be idle.
 inline void notify_work_with_p() noexcept {
   if (rt().procs.load(std::memory_order_relaxed) > 1) notify_work();
+}
+
+// The same for a goroutine that was woken and put in front of an empty ring. Mostly the waker parks next, and the
+// goroutine runs here; whoever comes to look finds nothing, and has only disturbed. After vain visits, ever more such
+// wake-ups are not announced. Should the waker go on for long after all, sysmon sees the queue stand still.
+inline void notify_ready(p& pp) noexcept {
+  if (rt().procs.load(std::memory_order_relaxed) == 1) return;
+  if (pp.quiet_wakes != 0 && pp.queue.ring_empty()) {
+    --pp.quiet_wakes;
+    return;
+  }
+  if (!rt().gate.nobody_will_come()) return;
+  pp.quiet_wakes = (1u << rt().vain_visits.load(std::memory_order_relaxed)) - 1;
+  wake_spinner();
 }
 
 // --- parking (park.cpp) ---

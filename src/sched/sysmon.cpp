@@ -73,7 +73,28 @@ bool watch(p& pp, std::int64_t now) noexcept {
   return standing >= slice_ns_max + deaf_ns && revoke(pp, tick);
 }
 
-// Work that waits although a P is idle: what a wake-up missed, or a thread that could not be started.
+// Whether some P's queue waits and was not worked off since the last look.
+bool some_queue_stands_still() noexcept {
+  runtime& r = rt();
+  if (r.global_size.load(std::memory_order_relaxed) != 0) return true;
+  bool found = false;
+  int n = r.p_made.load(std::memory_order_acquire);
+  for (int i = 0; i < n; ++i) {
+    p& pp = *r.all_p[i].load(std::memory_order_relaxed);
+    if (pp.queue.empty()) continue;
+    const void* next = pp.queue.look_next();
+    std::uint32_t head = pp.queue.head();
+    std::uint32_t turns = pp.turns.load(std::memory_order_relaxed);
+    found = found || pp.status.load(std::memory_order_relaxed) != p_status::running ||
+            (next == pp.seen_next && head == pp.seen_head && turns == pp.seen_turns);
+    pp.seen_next = next;
+    pp.seen_head = head;
+    pp.seen_turns = turns;
+  }
+  return found;
+}
+
+// Work that waits although a P is idle: what was not announced or missed, or a thread that could not be started.
 bool rescue(std::int64_t now) noexcept {
   runtime& r = rt();
   if (r.gate.idle() == 0 || r.gate.spinning() != 0) {
@@ -81,7 +102,7 @@ bool rescue(std::int64_t now) noexcept {
   }
   std::int64_t due = earliest_timer();
   bool overdue = due != platform::time_never && due + nap_ns_max <= now;
-  if (!overdue && !any_queue_has_work()) return false;
+  if (!some_queue_stands_still() && !overdue) return false;
   wake_spinner();
   return true;
 }
