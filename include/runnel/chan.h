@@ -153,6 +153,14 @@ class chan_iterator {
   mutable std::optional<T> value_;
 };
 
+// Makes a handle of a counted channel whose elements are known to be T.
+struct chan_access {
+  template <class T>
+  static chan<T> adopt(channel* owned) noexcept {
+    return chan<T>(owned);
+  }
+};
+
 // The operations of a sending end; Self has core().
 template <class Self, class T>
 class sending {
@@ -226,7 +234,10 @@ class chan : public detail::chan_handle,
   using value_type = T;
 
   chan() = default;
-  explicit chan(detail::chan_handle handle) noexcept : chan_handle(std::move(handle)) {}
+
+ private:
+  friend struct detail::chan_access;
+  explicit chan(detail::channel* owned) noexcept : chan_handle(owned) {}
 };
 
 // The sending end of a channel: what a function takes that only sends (chan<- T). Implicit from chan<T>.
@@ -275,7 +286,7 @@ bool operator==(const A& a, const B& b) noexcept {
 template <class T>
 chan<T> make_chan(std::size_t capacity = 0) {
   static_assert(std::is_move_constructible_v<T>, "a channel's elements are moved");
-  return chan<T>(detail::chan_handle(detail::chan_make(detail::element_type_of<T>, capacity)));
+  return detail::chan_access::adopt<T>(detail::chan_make(detail::element_type_of<T>, capacity));
 }
 
 }  // namespace runnel

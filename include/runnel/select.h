@@ -61,22 +61,22 @@ auto recv(const recv_chan<T>& ch, F&& f) {
 
 // Cases that send: v is moved from, if it is a T, when the case is taken; else it is converted at once.
 template <class T, class V>
-  requires std::is_constructible_v<T, V>
+  requires detail::can_send<T, V>
 auto send(const chan<T>& ch, V&& v) {
   return detail::send_case<T, V, detail::no_handler>(ch.core(), std::forward<V>(v), {});
 }
 template <class T, class V>
-  requires std::is_constructible_v<T, V>
+  requires detail::can_send<T, V>
 auto send(const send_chan<T>& ch, V&& v) {
   return detail::send_case<T, V, detail::no_handler>(ch.core(), std::forward<V>(v), {});
 }
 template <class T, class V, class F>
-  requires(std::is_constructible_v<T, V> && std::is_invocable_v<F&>)
+  requires(detail::can_send<T, V> && std::is_invocable_v<F&>)
 auto send(const chan<T>& ch, V&& v, F&& f) {
   return detail::send_case<T, V, F&>(ch.core(), std::forward<V>(v), f);
 }
 template <class T, class V, class F>
-  requires(std::is_constructible_v<T, V> && std::is_invocable_v<F&>)
+  requires(detail::can_send<T, V> && std::is_invocable_v<F&>)
 auto send(const send_chan<T>& ch, V&& v, F&& f) {
   return detail::send_case<T, V, F&>(ch.core(), std::forward<V>(v), f);
 }
@@ -105,10 +105,11 @@ std::size_t select(Cases&&... cases) {
   static_assert(defaults <= 1, "at most one otherwise");
   detail::select_case raw[channels + 1];  // one more: an array has an element
   std::int64_t deadline = detail::no_deadline;
-  std::size_t waiting = sizeof...(Cases);  // the index of the case without a channel that counts
-  std::size_t n = 0, i = 0;
+  [[maybe_unused]] std::size_t waiting =
+      sizeof...(Cases);  // the index of the case without a channel that counts
+  [[maybe_unused]] std::size_t n = 0, i = 0;
   (detail::describe(cases, raw, n, i++, deadline, waiting), ...);
-  std::size_t taken = detail::select_run(raw, channels, deadline);
+  [[maybe_unused]] std::size_t taken = detail::select_run(raw, channels, deadline);
   n = i = 0;
   std::size_t result = 0;
   (detail::finish(cases, raw, n, i++, taken, channels, waiting, result), ...);

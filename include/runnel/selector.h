@@ -28,29 +28,29 @@ class selector {
   selector& operator=(selector&&) = default;
 
   template <class Chan>
-    requires detail::is_chan<Chan>
+    requires detail::can_recv_from<Chan>
   std::size_t recv(const Chan& ch) {
     return add_recv(ch, detail::no_handler());
   }
   template <class Chan>
-    requires detail::is_chan<Chan>
+    requires detail::can_recv_from<Chan>
   std::size_t recv(const Chan& ch, std::optional<typename Chan::value_type>& out) {
     return add_recv(ch, detail::assign_to<typename Chan::value_type>{&out});
   }
   template <class Chan, class F>
-    requires(detail::is_chan<Chan> &&
+    requires(detail::can_recv_from<Chan> &&
              std::is_invocable_v<std::decay_t<F>&, std::optional<typename Chan::value_type>>)
   std::size_t recv(const Chan& ch, F&& f) {
     return add_recv(ch, std::forward<F>(f));
   }
 
   template <class Chan, class V>
-    requires(detail::is_chan<Chan> && std::is_constructible_v<typename Chan::value_type, V>)
+    requires(detail::can_send_to<Chan> && detail::can_send<typename Chan::value_type, V>)
   std::size_t send(const Chan& ch, V&& v) {
     return add_send(ch, std::forward<V>(v), detail::no_handler());
   }
   template <class Chan, class V, class F>
-    requires(detail::is_chan<Chan> && std::is_constructible_v<typename Chan::value_type, V> &&
+    requires(detail::can_send_to<Chan> && detail::can_send<typename Chan::value_type, V> &&
              std::is_invocable_v<std::decay_t<F>&>)
   std::size_t send(const Chan& ch, V&& v, F&& f) {
     return add_send(ch, std::forward<V>(v), std::forward<F>(f));

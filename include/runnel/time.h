@@ -44,7 +44,8 @@ class timer {
  public:
   template <class Rep, class Period>
   explicit timer(std::chrono::duration<Rep, Period> d)
-      : ch_(detail::chan_handle(detail::timer_make(detail::timer_deadline(d), 0))) {}
+      : ch_(detail::chan_access::adopt<time_point>(
+            detail::timer_make(detail::timer_deadline(d), 0))) {}
 
   // Always the same channel; nobody closes it.
   recv_chan<time_point> c() const noexcept { return ch_; }
@@ -69,7 +70,7 @@ class ticker {
   // Panics unless d is positive: "non-positive interval for NewTicker".
   template <class Rep, class Period>
   explicit ticker(std::chrono::duration<Rep, Period> d)
-      : ch_(detail::chan_handle(
+      : ch_(detail::chan_access::adopt<time_point>(
             detail::timer_make(detail::timer_deadline(positive(d, "NewTicker")), interval(d)))) {}
 
   recv_chan<time_point> c() const noexcept { return ch_; }

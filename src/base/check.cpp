@@ -26,7 +26,7 @@ void write_error(std::string_view text) noexcept {
 
 void fatal(std::string_view what) noexcept { fatal({}, what); }
 
-void fatal(std::string_view advice, std::string_view what) noexcept {
+void begin_report() noexcept {
   // The first failure is the one to tell; others that it causes meanwhile would only garble it. One on the same
   // thread means that telling has failed too.
   static constinit std::atomic<int> reporter{0};
@@ -36,6 +36,10 @@ void fatal(std::string_view advice, std::string_view what) noexcept {
     if (nobody == self) _exit(2);
     for (;;) pause();
   }
+}
+
+void fatal(std::string_view advice, std::string_view what) noexcept {
+  begin_report();
   if (!advice.empty()) {
     write_error(advice);
     write_error("\n");

@@ -25,6 +25,10 @@ inline constexpr bool assertions = false;
 // Writes to standard error without allocating or locking.
 void write_error(std::string_view text) noexcept;
 
+// Before a report that ends the process: returns to the first thread that calls it; others wait for the end. A second
+// call on the same thread means that the report itself has failed, and ends the process.
+void begin_report() noexcept;
+
 [[noreturn]] void check_failed(std::string_view what, std::source_location where) noexcept;
 
 inline void check(bool holds, const char* what,

@@ -13,20 +13,21 @@ namespace {
 
 constexpr std::size_t size_max = std::size_t{1} << 47;  // the user's half of the address space
 
-// While a move constructor runs.
+// While a move constructor or a destructor runs.
 class moving {
  public:
   explicit moving(sched::m* self) noexcept : self_(self), pinned_(self) {
-    if (self_ != nullptr) self_->moving = true;
+    if (self_ != nullptr) before_ = std::exchange(self_->moving, true);
   }
   ~moving() {
-    if (self_ != nullptr) self_->moving = false;
+    if (self_ != nullptr) self_->moving = before_;
   }
   moving(const moving&) = delete;
   moving& operator=(const moving&) = delete;
 
  private:
   sched::m* self_;
+  bool before_ = false;
   sched::pin pinned_;
 };
 
@@ -71,7 +72,7 @@ void chan_queue::push_back(chan_node& n) noexcept {
 void chan_queue::remove(chan_node& n) noexcept {
   if (!n.queued) return;
   if (n.prev == nullptr) {
-    head_.store(n.next, std::memory_order_relaxed);
+    head_.store(n.next, std::memory_order_release);
   } else {
     n.prev->next = n.next;
   }
@@ -86,6 +87,7 @@ void chan_queue::remove(chan_node& n) noexcept {
 chan_node* chan_queue::pop_claimed_slow() noexcept {
   while (chan_node* n = head_.load(std::memory_order_relaxed)) {
     remove(*n);
+    n->next = nullptr;
     prefetch_frames(*n);
     wait::waiter& who = *n->who;
     if (who.frozen()) continue;
@@ -109,7 +111,8 @@ channel::~channel() {
 
 void channel::refuse_nested_use() noexcept {
   base::fatal(
-      "runnel: the move constructor of a channel's element must not use channels: its own is locked meanwhile",
+      "runnel: the move constructor of a channel's element must not use channels: its own is "
+      "locked meanwhile",
       "channel used by the move constructor of a channel's element");
 }
 
@@ -124,14 +127,14 @@ inline void channel::move(sched::m* self, void* to, void* from) const {
 
 void channel::take_head_locked(sched::m* self, void* into) {
   // Whether the move throws or not, the element leaves: one that cannot be moved must not block those behind it.
-  sched::pin while_users_code_runs(type_.destroy != nullptr ? self : nullptr);  // the destructor's
+  moving now(type_.destroy != nullptr ? self : nullptr);  // the destructor is the user's, too
   struct leave {
     channel& c;
     void* from;
     ~leave() {
       if (c.type_.destroy != nullptr) c.type_.destroy(from);
       c.head_ = c.head_ + 1 == c.capacity_ ? 0 : c.head_ + 1;
-      c.count_.store(c.size() - 1, std::memory_order_relaxed);
+      c.count_.store(c.size() - 1, std::memory_order_release);
     }
   } on_exit{*this, slot(head_)};
   move(self, into, on_exit.from);
@@ -143,6 +146,22 @@ void channel::add_tail_locked(sched::m* self, void* value) {
   if (i >= capacity_) i -= capacity_;
   move(self, slot(i), value);
   count_.store(n + 1, std::memory_order_relaxed);
+}
+
+// Those whose value has moved, and those whose move has thrown, which try anew and meet their exception themselves, are
+// partners to be woken.
+void channel::refill_locked(sched::m* self, chan_node*& partner) noexcept {
+  for (chan_node** last = &partner; size() < capacity_; last = &(*last)->next) {
+    chan_node* s = senders.pop_claimed();
+    if (s == nullptr) return;
+    *last = s;
+    s->result = chan_node::outcome::retry;
+    try {
+      add_tail_locked(self, s->element);
+      s->result = chan_node::outcome::done;
+    } catch (...) {
+    }
+  }
 }
 
 chan_status channel::try_send_locked(sched::m* self, void* value, chan_node*& partner) {
@@ -176,18 +195,14 @@ bool channel::drop_timer_value_locked() noexcept {
 chan_status channel::try_recv_locked(sched::m* self, void* into, chan_node*& partner) {
   if (timer_ != nullptr && size() == 0 && receivers.empty()) timer_->catch_up_locked();
   if (size() != 0) {
-    // The first sender takes the place that becomes free.
-    chan_node* s = senders.pop_claimed();
-    partner = s;
-    if (s != nullptr) s->result = chan_node::outcome::retry;
+    // Whatever becomes of the element, its place is free, and senders that wait move up.
+    struct refill {
+      channel& c;
+      sched::m* self;
+      chan_node*& partner;
+      ~refill() { c.refill_locked(self, partner); }
+    } on_exit{*this, self, partner};
     take_head_locked(self, into);
-    if (s == nullptr) return chan_status::done;
-    try {
-      add_tail_locked(self, s->element);
-      s->result = chan_node::outcome::done;
-    } catch (...) {
-      // The sender's own exception: it tries anew and meets it itself.
-    }
     return chan_status::done;
   }
   if (chan_node* s = senders.pop_claimed()) {

@@ -17,7 +17,8 @@
 //
 // Happens before (Go's memory model): a send before the receive of its value is done, the n-th receive before the
 // (n + capacity)-th send is done, a close before a receive that answers closed: through the lock, or through the
-// wake-up of the partner. Whoever only looks at `closed` acquires it.
+// wake-up of the partner. Who looks without the lock (recv_would_wait) acquires what says that the ring, or the queue, has
+// become empty, and then reads `closed`.
 
 #include <atomic>
 #include <cstddef>
@@ -37,7 +38,7 @@ struct timer_core;
 class chan_queue {
  public:
   // May be asked without the lock, for a hint.
-  bool empty() const noexcept { return head_.load(std::memory_order_relaxed) == nullptr; }
+  bool empty() const noexcept { return head_.load(std::memory_order_acquire) == nullptr; }
   void push_back(chan_node& n) noexcept;
   void remove(chan_node& n) noexcept;  // no effect if it has been taken out
   // The first that can be served, taken out and claimed; nullptr: none. Others before it are dropped.
@@ -89,7 +90,7 @@ class channel {
     if (plain_size_ == 0 || n == 0 || !senders.empty()) return false;
     copy_plain(into, ring_ + head_ * plain_size_);
     head_ = head_ + 1 == capacity_ ? 0 : head_ + 1;
-    count_.store(n - 1, std::memory_order_relaxed);
+    count_.store(n - 1, std::memory_order_release);
     return true;
   }
 
@@ -115,7 +116,8 @@ class channel {
   bool recv_would_wait() const noexcept {
     // Closed is read last: what is open now was open when it was seen to be empty.
     return count_.load(std::memory_order_acquire) == 0 && senders.empty() &&
-           !closed_.load(std::memory_order_acquire) && (timer_ == nullptr || !receivers.empty() || !timer_is_due());
+           !closed_.load(std::memory_order_acquire) &&
+           (timer_ == nullptr || !receivers.empty() || !timer_is_due());
   }
 
   std::size_t size() const noexcept { return count_.load(std::memory_order_relaxed); }
@@ -145,6 +147,7 @@ class channel {
   void move(sched::m* self, void* to, void* from) const;
   void take_head_locked(sched::m* self, void* into);
   void add_tail_locked(sched::m* self, void* value);
+  void refill_locked(sched::m* self, chan_node*& partner) noexcept;
 
   base::biased_lock<base::hardware> lock_;
   std::atomic<bool> closed_{false};
@@ -164,9 +167,13 @@ class channel {
   std::atomic<std::uint32_t> references_{1};
 };
 
-// Wakes a partner that a try_… has handed out, after unlocking.
+// Wakes the partners that a try_… has handed out, linked by `next`, after unlocking.
 inline void wake_partner(sched::m* self, chan_node* partner) noexcept {
-  if (partner != nullptr) wait::wake(self, *partner->who);
+  while (partner != nullptr) {
+    chan_node* n = partner;
+    partner = n->next;  // first: the waiter goes, and the node with it
+    wait::wake(self, *n->who);
+  }
 }
 
 }  // namespace runnel::detail

@@ -157,11 +157,7 @@ void chan_close(channel* c) {
   c->lock(self);
   bool closed = c->close_locked(waited);
   c->unlock();
-  while (waited != nullptr) {
-    chan_node* n = waited;
-    waited = n->next;  // first: the waiter goes, and the node with it
-    wait::wake(self, *n->who);
-  }
+  wake_partner(self, waited);
   if (self != nullptr) sched::leave(self);
   if (!closed) throw runtime_error("close of closed channel");
 }

@@ -40,6 +40,12 @@ bool looks_ready(const select_case& c) noexcept {
   return c.sends ? !c.ch->send_would_wait() : !c.ch->recv_would_wait();
 }
 
+std::uint32_t random_below(const selection& s, std::uint32_t n) noexcept {
+  if (s.self != nullptr) return s.self->rng.below(n);
+  // A plain thread has no generator of its own: the clock's low bits, mixed.
+  return base::random(static_cast<std::uint64_t>(platform::nanotime()) + n).below(n);
+}
+
 // Uniform among the cases that look ready, in one pass: the k-th replaces the choice with probability 1/k.
 std::size_t choose(const selection& s) noexcept {
   std::size_t chosen = s.n;
@@ -49,12 +55,8 @@ std::size_t choose(const selection& s) noexcept {
     ++ready;
     if (ready == 1) {
       chosen = i;
-    } else if (s.self != nullptr) {
-      if (s.self->rng.below(ready) == 0) chosen = i;
-    } else {
-      // A plain thread has no generator of its own: the clock's low bits, mixed.
-      base::random once(static_cast<std::uint64_t>(platform::nanotime()) + i);
-      if (once.below(ready) == 0) chosen = i;
+    } else if (random_below(s, ready) == 0) {
+      chosen = i;
     }
   }
   return chosen;
@@ -120,6 +122,17 @@ void sort_by_address(const selection& s) noexcept {
   }
 }
 
+// Cases of one channel queue up in random order: its partner takes the first.
+void shuffle_equals(const selection& s) noexcept {
+  for (std::size_t first = 0, end; first < s.n; first = end) {
+    for (end = first + 1; end < s.n && s.by_order(end).ch == s.by_order(first).ch;) ++end;
+    for (std::size_t left = end - first; left > 1; --left) {
+      std::swap(s.cases[first + left - 1].order,
+                s.cases[first + random_below(s, static_cast<std::uint32_t>(left))].order);
+    }
+  }
+}
+
 // Of several cases of one channel, which stand side by side, the first one's turn. Nil ones have none.
 bool first_of_channel(const selection& s, std::size_t i) noexcept {
   channel* ch = s.by_order(i).ch;
@@ -142,8 +155,8 @@ void unlock_all(const selection& s) noexcept {
 }
 
 void unlock_all_of(void* raw) noexcept {
-  // A copy: with the last unlock the original may go.
-  selection s = *static_cast<selection*>(raw);
+  // A copy: with the last unlock the original may go. Without `self`, which who was woken by the timer writes at once.
+  selection s{static_cast<selection*>(raw)->cases, static_cast<selection*>(raw)->n, nullptr};
   unlock_all(s);
 }
 
@@ -190,8 +203,9 @@ answer try_without_waiting(const selection& s) {
 std::size_t wait_for_one(selection& s, locked_all& hold, std::int64_t deadline,
                          bool& again) noexcept {
   wait::waiter me(s.self);
+  shuffle_equals(s);
   for (std::size_t i = 0; i < s.n; ++i) {
-    select_case& c = s.cases[i];
+    select_case& c = s.by_order(i);
     c.node = {.next = nullptr,
               .prev = nullptr,
               .who = &me,

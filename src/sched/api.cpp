@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include "base/exception_object.h"
 #include "platform/cpu.h"
 #include "runnel/panic.h"
 #include "sched/blocking.h"
@@ -53,13 +54,7 @@ void goexit() {
 }
 
 bool is_goexit(const std::exception_ptr& e) noexcept {
-  try {
-    std::rethrow_exception(e);
-  } catch (const sched::exit_signal&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
+  return base::exception_as<sched::exit_signal>(e) != nullptr;
 }
 
 }  // namespace detail

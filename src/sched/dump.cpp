@@ -1,15 +1,8 @@
 #include "sched/dump.h"
 
-#include <cxxabi.h>
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
-#include <exception>
-#include <typeinfo>
 
 #include "base/check.h"
-#include "sched/goroutine.h"
 #include "sched/switch.h"
 
 namespace runnel::sched {
@@ -67,26 +60,6 @@ void list_goroutines() noexcept {
     print_header(one.id.load(std::memory_order_relaxed),
                  reason == wait_reason::none ? to_string(state) : to_string(reason));
   });
-}
-
-void report_uncaught(std::uint64_t id) noexcept {
-  char line[512];
-  int n = 0;
-  try {
-    throw;
-  } catch (const std::exception& e) {
-    n = std::snprintf(line, sizeof line, "panic: %s\n", e.what());
-  } catch (...) {
-    const std::type_info* type = abi::__cxa_current_exception_type();
-    n = std::snprintf(line, sizeof line, "panic: exception of type %s\n",
-                      type != nullptr ? type->name() : "?");
-  }
-  if (n > 0) {
-    auto length = static_cast<std::size_t>(n);
-    base::write_error({line, length < sizeof line ? length : sizeof line - 1});
-  }
-  print_header(id, "running");
-  _exit(2);
 }
 
 }  // namespace runnel::sched

@@ -27,6 +27,7 @@
 #include "platform/exceptions.h"
 #include "platform/fpu.h"
 #include "platform/sanitizer.h"
+#include "runnel/detail/panic_state.h"
 
 namespace runnel::sched {
 
@@ -94,6 +95,7 @@ struct alignas(64) g : runnable {
   task* work = nullptr;
   std::uint32_t lock_count = 0;
   std::atomic<std::uint64_t> id{0};
+  detail::panic_state panics;
   void* locals = nullptr;  // goroutine_local's values
   memory::stack_slot slot;
 };

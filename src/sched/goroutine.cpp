@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/panic_record.h"
 #include "sched/lifecycle.h"
 #include "sched/spawn.h"
 #include "sched/switch.h"
@@ -14,16 +15,16 @@ namespace {
 
 constexpr std::size_t cached_gs_max = 64;
 
-// Runs the user's function, and what must run as the user's: in zone `user`.
+// Runs the user's function, and what must run as the user's: in zone `user`. No handler but goexit's: see crash.cpp.
 void run_work(g& me) {
   task* work = me.work;
   try {
     work->invoke(reinterpret_cast<char*>(work) + work->closure_at);
-  } catch (const exit_signal&) {
+  } catch (const exit_signal& e) {
+    e.arrived = true;
     if (work->is_main) rt().main_exited.store(true, std::memory_order_relaxed);
-  } catch (...) {
-    report_uncaught(me.id.load(std::memory_order_relaxed));
   }
+  if (me.panics.newest != nullptr) detail::drop_panics(me.panics, nullptr);
   if (me.locals != nullptr) destroy_locals(me);
 }
 
@@ -83,6 +84,14 @@ m* retire(g& me) noexcept {
 }
 
 }  // namespace
+
+exit_signal::~exit_signal() {
+  if (arrived) return;
+  base::fatal(
+      "runnel: goexit unwinds the stack by an exception; a handler \"catch (...)\" on its way must "
+      "throw it again (throw;)",
+      "goexit was stopped by a catch (...)");
+}
 
 void adopt(g& me, task* work) noexcept {
   me.work = work;

@@ -14,11 +14,15 @@ void goroutine_main(void* argument, void* value);
 // Gives `work` to the idle `me`.
 void adopt(g& me, task* work) noexcept;
 
-// Ends with the program's crash report: an exception has left a goroutine. To be called in a handler.
-[[noreturn]] void report_uncaught(std::uint64_t id) noexcept;
+// Thrown by goexit; caught by goroutine_main alone. A handler on the way that swallows it destroys it, which is fatal.
+struct exit_signal {
+  exit_signal() = default;
+  exit_signal(const exit_signal&) = delete;
+  exit_signal& operator=(const exit_signal&) = delete;
+  ~exit_signal();
 
-// Thrown by goexit; caught by goroutine_main alone.
-struct exit_signal {};
+  mutable bool arrived = false;
+};
 
 // Destroys the values of goroutine_local; runs user code.
 void destroy_locals(g& me) noexcept;

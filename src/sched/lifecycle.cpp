@@ -16,6 +16,7 @@
 #include "runnel/go.h"
 #include "runnel/panic.h"
 #include "sched/blocking.h"
+#include "sched/crash.h"
 #include "sched/dump.h"
 #include "sched/goroutine.h"
 #include "sched/idle.h"
@@ -35,6 +36,7 @@ void after_fork_in_child() {
 void initialize_once() {
   static const bool done = [] {
     platform::register_membarrier();
+    install_crash_report();
     base::hooks.list_goroutines.store(&list_goroutines, std::memory_order_release);
     pthread_atfork(nullptr, nullptr, &after_fork_in_child);
     return true;

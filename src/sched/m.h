@@ -39,7 +39,7 @@ struct alignas(64) m {
   handshake<base::hardware> shake;
   p* processor = nullptr;
   g* current = nullptr;
-  int pinned = 0;       // user code that the runtime calls while it holds a lock: see pin in switch.h
+  int pinned = 0;  // user code that the runtime calls while it holds a lock: see pin in switch.h
   bool moving = false;  // an element of a channel, likewise
   post_switch post;
   platform::exception_state* exceptions = nullptr;  // the thread's

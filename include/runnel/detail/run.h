@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "runnel/detail/panic_state.h"
+
 namespace runnel {
 
 struct options;
@@ -33,6 +35,10 @@ struct blocking_region {
 [[noreturn]] void goexit();
 bool is_goexit(const std::exception_ptr& e) noexcept;
 
+// What is known of the panics under way goes with the exception from the main goroutine to the thread in run().
+panic_record* release_panics() noexcept;
+void adopt_panics(panic_record* newest) noexcept;
+
 // The main goroutine's function, its arguments, and what came of it; lives on the stack of run()'s caller.
 template <class F, class... Args>
 class main_call {
@@ -48,7 +54,10 @@ class main_call {
   static void call(void* memory) { static_cast<main_call*>(memory)->call_here(); }
 
   result get() {
-    if (error_) std::rethrow_exception(std::move(error_));
+    if (error_) {
+      adopt_panics(panics_);
+      std::rethrow_exception(std::move(error_));
+    }
     if constexpr (std::is_reference_v<result>) {
       return static_cast<result>(**value_);
     } else if constexpr (!std::is_void_v<result>) {
@@ -62,6 +71,7 @@ class main_call {
   F f_;
   std::tuple<Args...> args_;
   std::exception_ptr error_;
+  panic_record* panics_ = nullptr;
   std::optional<std::conditional_t<std::is_void_v<result>, char, stored>> value_;
 };
 
@@ -82,6 +92,7 @@ void main_call<F, Args...>::call_here() {
   } catch (...) {
     error_ = std::current_exception();
   }
+  if (error_) panics_ = release_panics();
   if (error_ && is_goexit(error_)) std::rethrow_exception(std::move(error_));
 }
 

@@ -19,6 +19,23 @@ struct no_handler {
   void operator()(Args&&...) const noexcept {}
 };
 
+// A T itself is referred to; a T is made of anything else.
+template <class T, class V>
+concept can_send = std::is_same_v<std::remove_reference_t<V>, T> || std::is_constructible_v<T, V>;
+
+template <class C>
+inline constexpr bool can_recv_from = false;
+template <class T>
+inline constexpr bool can_recv_from<chan<T>> = true;
+template <class T>
+inline constexpr bool can_recv_from<recv_chan<T>> = true;
+template <class C>
+inline constexpr bool can_send_to = false;
+template <class T>
+inline constexpr bool can_send_to<chan<T>> = true;
+template <class T>
+inline constexpr bool can_send_to<send_chan<T>> = true;
+
 template <class T>
 struct assign_to {
   std::optional<T>* out;

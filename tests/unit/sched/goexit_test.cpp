@@ -125,7 +125,8 @@ TEST_F(goexit_in_own_process, an_exception_that_leaves_a_goroutine_ends_the_prog
                 runnel::go([] { throw std::runtime_error("nobody catches this"); });
                 runnel::sleep(1h);
               }),
-              test::exits_with_2, "panic: nobody catches this(.|\n)*goroutine [0-9]+");
+              test::exits_with_2,
+              "panic: std::runtime_error: nobody catches this(.|\n)*goroutine [0-9]+");
   EXPECT_EXIT(run([] {
                 runnel::go([] { throw 5; });
                 runnel::sleep(1h);

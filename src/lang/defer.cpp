@@ -1,0 +1,126 @@
+// func: deferred calls, panics in them, and recover.
+//
+// Invariants of a func's defer_stack
+//   innermost of its state while it lives, or of a func that one of its calls has begun
+//   record_ == older_   =>  it has not panicked; else record_ is its panic, the last one in a deferred call counts
+//   panicking_          =>  record_ != older_, and nobody has recovered it yet
+//   panicking_ at the end  =>  its records stay for the func above, or for the report; otherwise they go
+
+#include "runnel/defer.h"
+
+#include <utility>
+
+#include "base/panic_record.h"
+#include "runnel/detail/run.h"
+#include "sched/switch.h"
+
+namespace runnel {
+namespace detail {
+namespace {
+
+// Not inlined: the compiler cannot know that the goroutine's thread may change.
+[[gnu::noinline]] panic_state& thread_panic_state() noexcept {
+  struct owner {
+    panic_state state;
+    ~owner() { drop_panics(state, nullptr); }
+  };
+  static thread_local owner mine;
+  asm volatile("" ::: "memory");
+  return mine.state;
+}
+
+}  // namespace
+
+panic_state& current_panic_state() noexcept {
+  sched::m* self = sched::current_m();
+  return self != nullptr && self->current != nullptr ? self->current->panics : thread_panic_state();
+}
+
+panic_record* release_panics() noexcept {
+  return std::exchange(current_panic_state().newest, nullptr);
+}
+
+void adopt_panics(panic_record* newest) noexcept {
+  panic_state& state = current_panic_state();
+  drop_panics(state, nullptr);
+  state.newest = newest;
+}
+
+void panic_nil_call() { throw runtime_error("invalid memory address or nil pointer dereference"); }
+
+}  // namespace detail
+
+defer_stack::defer_stack() noexcept
+    : state_(detail::current_panic_state()),
+      outer_(state_.innermost),
+      older_(outer_ != nullptr ? outer_->record_ : nullptr) {
+  state_.innermost = this;
+}
+
+void defer_stack::clean_up() noexcept {
+  while (detail::deferred_call* c = calls_) {
+    calls_ = c->next;
+    c->destroy(c);
+  }
+  if (!panicking_) detail::drop_panics(state_, older_);
+}
+
+// An exception has left the body, or a deferred call.
+void defer_stack::note_panic(std::exception_ptr thrown) {
+  if (detail::is_goexit(thrown)) {
+    panicking_ = false;
+    exit_ = std::move(thrown);
+    return;
+  }
+  detail::panic_record* newest = state_.newest;
+  if (newest != nullptr && newest != record_ && newest->exception == thrown) {
+    record_ = newest;  // a func below has its record already
+  } else if (record_ == older_ || record_->recovered || record_->exception != thrown) {
+    // Above ours there may be panics that were caught by a handler.
+    detail::drop_panics(state_, record_);
+    record_ = state_.newest = new detail::panic_record(std::move(thrown), record_);
+  }
+  panicking_ = true;
+}
+
+void defer_stack::run_calls() {
+  while (detail::deferred_call* c = calls_) {
+    calls_ = c->next;
+    struct done {
+      defer_stack& stack;
+      detail::deferred_call* c;
+      ~done() {
+        stack.in_call_ = false;
+        c->destroy(c);
+      }
+    };
+    in_call_ = true;
+    try {
+      done at_end{*this, c};
+      c->call(c);
+    } catch (...) {
+      note_panic(std::current_exception());
+    }
+  }
+}
+
+void defer_stack::run_all() {
+  run_calls();
+  if (panicking_) std::rethrow_exception(record_->exception);
+  if (exit_ != nullptr) std::rethrow_exception(exit_);
+}
+
+void defer_stack::run_deferred_panicking() {
+  note_panic(std::current_exception());
+  run_all();
+}
+
+const panic_info* recover() noexcept {
+  defer_stack* f = detail::current_panic_state().innermost;
+  if (f == nullptr || !f->in_call_ || !f->panicking_) return nullptr;
+  f->panicking_ = false;
+  f->record_->recovered = true;
+  return &f->record_->info;
+}
+
+}  // namespace runnel

@@ -1,0 +1,9 @@
+#pragma once
+// The report of a panic that nobody recovers, and of everything else that ends in std::terminate.
+
+namespace runnel::sched {
+
+// Makes it the program's terminate handler.
+void install_crash_report() noexcept;
+
+}  // namespace runnel::sched
