@@ -7,8 +7,9 @@
 //   if (ctx.err()) return ctx.err();
 //
 // The semantics are those of Go's package context. Contexts form a tree: a child is cancelled with its parent, at the
-// latest, and its deadline is never later. A child that has been cancelled, or whose handles are gone, leaves no trace
-// in its parent. All functions may be called by any thread at any time.
+// latest, and its deadline is never later. A child that has been cancelled leaves no trace in
+// its parent, nor does one whose handles are gone, unless somebody may still see it cancelled: its timer, a function given
+// to after_func, or who holds its done channel or stop token. All functions may be called by any thread at any time.
 
 #include <chrono>
 #include <concepts>
@@ -96,8 +97,8 @@ class context {
 };
 
 // Cancels a context with context_errc::canceled. May be called any number of times, from any thread, also after the
-// context's other handles are gone; only the first call has an effect. Copies mean the same. Not calling it keeps the
-// context's timer until the deadline; so do call it.
+// context's other handles are gone; only the first call has an effect. Copies mean the same. A context with a deadline
+// stays until then if it is not called; so do call it.
 class cancel_func {
  public:
   cancel_func() noexcept = default;
@@ -113,7 +114,7 @@ class cancel_cause_func {
  public:
   cancel_cause_func() noexcept = default;
   explicit cancel_cause_func(context ctx) noexcept : ctx_(std::move(ctx)) {}
-  void operator()(std::exception_ptr cause = nullptr) const noexcept;
+  void operator()(const std::exception_ptr& cause = nullptr) const noexcept;
   template <class E>
     requires std::derived_from<std::decay_t<E>, std::exception>
   void operator()(E&& cause) const {

@@ -84,6 +84,13 @@ void chan_queue::remove(chan_node& n) noexcept {
   n.queued = false;
 }
 
+void chan_queue::drop_frozen() noexcept {
+  while (chan_node* n = head_.load(std::memory_order_relaxed)) {
+    if (!n->who->frozen()) return;
+    remove(*n);
+  }
+}
+
 chan_node* chan_queue::pop_claimed_slow() noexcept {
   while (chan_node* n = head_.load(std::memory_order_relaxed)) {
     remove(*n);
@@ -193,7 +200,7 @@ bool channel::drop_timer_value_locked() noexcept {
 }
 
 chan_status channel::try_recv_locked(sched::m* self, void* into, chan_node*& partner) {
-  if (timer_ != nullptr && size() == 0 && receivers.empty()) timer_->catch_up_locked();
+  if (timer_ != nullptr && size() == 0 && !somebody_waits_locked()) timer_->catch_up_locked();
   if (size() != 0) {
     // Whatever becomes of the element, its place is free, and senders that wait move up.
     struct refill {
@@ -251,6 +258,8 @@ void chan_release(channel* c) noexcept {
   c->~channel();
   deallocate(c, alignment);
 }
+
+bool chan_shared(const channel* c) noexcept { return c->shared(); }
 
 std::size_t chan_len(const channel* c) noexcept {
   return c == nullptr || c->timer() != nullptr ? 0 : c->size();

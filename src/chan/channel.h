@@ -40,6 +40,7 @@ class chan_queue {
   // May be asked without the lock, for a hint.
   bool empty() const noexcept { return head_.load(std::memory_order_acquire) == nullptr; }
   void push_back(chan_node& n) noexcept;
+  void drop_frozen() noexcept;         // those at the head whose run is over
   void remove(chan_node& n) noexcept;  // no effect if it has been taken out
   // The first that can be served, taken out and claimed; nullptr: none. Others before it are dropped.
   chan_node* pop_claimed() noexcept { return empty() ? nullptr : pop_claimed_slow(); }
@@ -107,6 +108,10 @@ class channel {
   void attach_timer(timer_core* timer) noexcept { timer_ = timer; }
   void put_timer_value_locked(sched::m* self, void* value, chan_node*& partner) noexcept;
   bool drop_timer_value_locked() noexcept;
+  bool somebody_waits_locked() noexcept {
+    receivers.drop_frozen();
+    return !receivers.empty();
+  }
 
   // Without the lock: it was not possible at some moment of the call.
   bool send_would_wait() const noexcept {
@@ -116,14 +121,14 @@ class channel {
   bool recv_would_wait() const noexcept {
     // Closed is read last: what is open now was open when it was seen to be empty.
     return count_.load(std::memory_order_acquire) == 0 && senders.empty() &&
-           !closed_.load(std::memory_order_acquire) &&
-           (timer_ == nullptr || !receivers.empty() || !timer_is_due());
+           !closed_.load(std::memory_order_acquire) && (timer_ == nullptr || !timer_is_due());
   }
 
   std::size_t size() const noexcept { return count_.load(std::memory_order_relaxed); }
   std::size_t capacity() const noexcept { return capacity_; }
   const element_type& type() const noexcept { return type_; }
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  bool shared() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
   // True: that was the last one.
   bool release() noexcept { return references_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
 

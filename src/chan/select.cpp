@@ -51,7 +51,7 @@ std::size_t choose(const selection& s) noexcept {
   std::size_t chosen = s.n;
   std::uint32_t ready = 0;
   for (std::size_t i = 0; i < s.n; ++i) {
-    if (!looks_ready(s.cases[i])) continue;
+    if (s.cases[i].refused || !looks_ready(s.cases[i])) continue;
     ++ready;
     if (ready == 1) {
       chosen = i;
@@ -64,9 +64,11 @@ std::size_t choose(const selection& s) noexcept {
 
 // Tries case c, whose channel is locked.
 chan_status try_locked(const selection& s, select_case& c, chan_node*& partner) {
-  if (c.sends) return c.ch->try_send_locked(s.self, c.element, partner);
-  chan_status status = c.ch->try_recv_locked(s.self, c.element, partner);
-  c.received = status == chan_status::done;
+  chan_status status = c.sends ? c.ch->try_send_locked(s.self, c.element, partner)
+                               : c.ch->try_recv_locked(s.self, c.element, partner);
+  c.received = !c.sends && status == chan_status::done;
+  // Not twice: what a timer has to give may be another receiver's.
+  c.refused = status == chan_status::not_ready;
   return status;
 }
 
@@ -245,6 +247,7 @@ std::size_t wait_for_one(selection& s, locked_all& hold, std::int64_t deadline,
 
 answer run_inside(selection& s, std::int64_t deadline) {
   for (;;) {
+    for (std::size_t i = 0; i < s.n; ++i) s.cases[i].refused = false;
     answer now = try_without_waiting(s);
     if (now.taken != s.n) return now;
     // One channel that was seen not ready: no two looks that could contradict each other.
@@ -254,6 +257,7 @@ answer run_inside(selection& s, std::int64_t deadline) {
     std::size_t won;
     {
       locked_all hold(s);
+      for (std::size_t i = 0; i < s.n; ++i) s.cases[i].refused = false;
       std::size_t i;
       while ((i = choose(s)) != s.n) {
         chan_status status = try_locked(s, s.cases[i], hold.partner);

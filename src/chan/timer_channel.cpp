@@ -24,6 +24,7 @@ timer_core::timer_core(channel& owner, std::int64_t when, std::int64_t period) n
 void* timer_core::claim(poll::timer_node& node) noexcept {
   auto& core = reinterpret_cast<timer_core&>(node);
   core.owner.retain();
+  core.in_flight.store(true, std::memory_order_relaxed);
   return sched::token_of(core.callback);
 }
 
@@ -32,13 +33,13 @@ void timer_core::fire(sched::m& self, sched::timer_callback& it) noexcept {
   channel& c = core.owner;
   chan_node* partner = nullptr;
   c.lock(&self);
-  core.queued = false;
+  core.in_flight.store(false, std::memory_order_relaxed);
   std::int64_t at;
   if (core.take_due_value_locked(at)) {
     time_point value = to_time_point(at);
     c.put_timer_value_locked(&self, &value, partner);
   }
-  if (!c.receivers.empty()) core.begin_wait_locked(&self);
+  if (c.somebody_waits_locked()) core.begin_wait_locked(&self);
   c.unlock();
   wake_partner(&self, partner);
   chan_release(&c);
@@ -70,19 +71,15 @@ void timer_core::catch_up_locked() noexcept {
 
 void timer_core::begin_wait_locked(sched::m* self) noexcept {
   std::int64_t w = when.load(std::memory_order_relaxed);
-  bool in_heap = queued && queued_in == sched::current_epoch();
-  if (in_heap || w == platform::time_never) return;
-  queued = true;
-  queued_in = sched::current_epoch();
+  if (w == platform::time_never || in_heap() || in_flight.load(std::memory_order_relaxed)) return;
   sched::add_callback(self, callback, w);
 }
 
 void timer_core::end_wait_locked() noexcept {
-  if (!queued) return;
-  if (!owner.receivers.empty() && when.load(std::memory_order_relaxed) != platform::time_never)
-    return;
-  // Not in a heap any more: its callback is on the way, and will find nothing to do.
-  if (sched::remove_callback(callback)) queued = false;
+  if (!in_heap()) return;
+  bool needed = when.load(std::memory_order_relaxed) != platform::time_never;
+  // If it has just left the heap, its callback is on the way, and will find nothing to do.
+  if (!needed || !owner.somebody_waits_locked()) sched::remove_callback(callback);
 }
 
 bool timer_core::set_locked(sched::m* self, std::int64_t new_when,
@@ -91,8 +88,8 @@ bool timer_core::set_locked(sched::m* self, std::int64_t new_when,
   pending = pending || when.load(std::memory_order_relaxed) != platform::time_never;
   when.store(new_when, std::memory_order_relaxed);
   period = new_period;
-  if (queued && sched::remove_callback(callback)) queued = false;
-  if (!owner.receivers.empty()) begin_wait_locked(self);
+  if (in_heap()) sched::remove_callback(callback);
+  if (owner.somebody_waits_locked()) begin_wait_locked(self);
   return pending;
 }
 

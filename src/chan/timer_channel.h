@@ -10,10 +10,12 @@
 //
 // Invariants, under the channel's lock
 //   when == never                  =>  nothing will be sent
-//   queued, and not in flight      =>  the callback is in a heap, and somebody is in the queue of receivers, who holds
-//                                      the channel
-//   a live receiver in the queue, when != never  =>  queued
-//   in flight (the callback was claimed and has not run)  =>  queued, and the callback holds a reference
+//   in a heap (node.home is set)   =>  somebody waits to receive, who holds the channel; or is on the way out
+//   somebody waits, when != never  =>  in a heap, or in flight
+//   in flight: the callback was claimed, under the heap's lock, and has not run; it holds a reference. Set before the
+//   node leaves the heap, so who finds node.home null sees it
+// When a run ends, heaps are emptied; goroutines of that run that lie in the queue do not wait: they are dropped by whoever
+// asks (somebody_waits_locked).
 // Lock order: channel -> timer heap. `when` may be read without the lock, as a hint.
 
 #include <atomic>
@@ -32,8 +34,7 @@ struct timer_core {
   channel& owner;
   std::atomic<std::int64_t> when;
   std::int64_t period;  // 0: once
-  bool queued = false;
-  std::uint32_t queued_in = 0;  // the run in which it was: with the run, timers are forgotten
+  std::atomic<bool> in_flight{false};
 
   bool due() const noexcept {
     std::int64_t w = when.load(std::memory_order_relaxed);
@@ -50,6 +51,9 @@ struct timer_core {
   bool set_locked(sched::m* self, std::int64_t new_when, std::int64_t new_period) noexcept;
 
  private:
+  bool in_heap() const noexcept {
+    return callback.node.home.load(std::memory_order_acquire) != nullptr;
+  }
   bool take_due_value_locked(std::int64_t& value) noexcept;
   static void* claim(poll::timer_node& node) noexcept;
   static void fire(sched::m& self, sched::timer_callback& it) noexcept;

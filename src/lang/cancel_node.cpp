@@ -1,5 +1,7 @@
 #include "lang/cancel_node.h"
 
+#include <memory>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -27,22 +29,50 @@ void context_node::release_last() noexcept {
   while (ending != nullptr) {
     ending->dispose();
     context_node* up = ending->parent_;
-    ending->release_weak();
+    delete ending;
     if (up == nullptr || up->strong_.fetch_sub(1, std::memory_order_acq_rel) != 1) break;
     ending = up;
   }
 }
 
-// Requests a stop of its source. It is a part of the node, and lives as long.
+// Requests a stop of its source.
 class cancel_node::stop_relay final : public cancel_child {
  public:
-  std::stop_source source;
+  explicit stop_relay(std::stop_source s) noexcept : source(std::move(s)) {}
+  void cancelled() noexcept override { source.request_stop(); }
+  void unkeep() noexcept override { delete this; }
 
-  bool keep() noexcept override { return true; }
-  void cancelled(context_errc, const std::exception_ptr&) noexcept override {
-    source.request_stop();
+ private:
+  std::stop_source source;
+};
+
+// Closes the done channel of a context that has gone before it.
+class cancel_node::closer final : public cancel_child {
+ public:
+  explicit closer(chan<unit> ch) noexcept : ch_(std::move(ch)) {}
+  void cancelled() noexcept override { ch_.close(); }
+  void unkeep() noexcept override { delete this; }
+
+ private:
+  chan<unit> ch_;
+};
+
+// What a cancellation has yet to tell, linked by next_told.
+struct cancel_node::told {
+  cancel_child* nodes = nullptr;  // the last one first
+  cancel_child* others = nullptr;
+  cancel_child** last_other = &others;
+
+  void add(cancel_child& child) noexcept {
+    if (child.as_node() != nullptr) {
+      child.next_told = nodes;
+      nodes = &child;
+    } else {
+      child.next_told = nullptr;
+      *last_other = &child;
+      last_other = &child.next_told;
+    }
   }
-  void unkeep() noexcept override {}
 };
 
 cancel_node::~cancel_node() = default;
@@ -57,11 +87,12 @@ cancel_node::cancel_node(context_node* parent, std::int64_t deadline) noexcept
 
 void cancel_node::begin() {
   if (above_ != nullptr && !above_->link(*this)) {
-    cancel(above_->err(), above_->cause());
+    context_errc e = above_->err();
+    cancel(e, above_->cause());
     return;
   }
   // A stop token may have been faster than the parent.
-  if (err() != context_errc{}) {
+  if (err_.load(std::memory_order_acquire) != context_errc{}) {
     leave_parent();
     return;
   }
@@ -70,24 +101,23 @@ void cancel_node::begin() {
     cancel(context_errc::deadline_exceeded, nullptr);
     return;
   }
-  // Weak: the timer alone must not keep a context that nobody can see.
-  struct weak_reference {
+  // The timer keeps the context until its time has come, as in Go.
+  struct reference {
     cancel_node* node;
-    explicit weak_reference(cancel_node* n) noexcept : node(n) { node->retain_weak(); }
-    weak_reference(weak_reference&& other) noexcept : node(std::exchange(other.node, nullptr)) {}
-    ~weak_reference() {
-      if (node != nullptr) node->release_weak();
+    explicit reference(cancel_node* n) noexcept : node(n) { node->retain(); }
+    reference(reference&& other) noexcept : node(std::exchange(other.node, nullptr)) {}
+    ~reference() {
+      if (node != nullptr) node->release();
     }
   };
-  timer_.store(func_timer_start(deadline_,
-                                [weak = weak_reference(this)] {
-                                  if (!weak.node->try_retain()) return;
-                                  weak.node->cancel(context_errc::deadline_exceeded, nullptr);
-                                  weak.node->release();
-                                }),
-               std::memory_order_release);
-  // Cancelled in between, it would have found no timer to stop.
-  if (err() != context_errc{}) stop_timer();
+  func_timer* timer = func_timer_start(deadline_, [mine = reference(this)] {
+    mine.node->cancel(context_errc::deadline_exceeded, nullptr);
+  });
+  lock_.acquire();
+  bool still_open = err_.load(std::memory_order_relaxed) == context_errc{};
+  if (still_open) std::swap(timer_, timer);
+  lock_.release();
+  if (timer != nullptr) end_timer(timer);
 }
 
 bool cancel_node::link(cancel_child& child) noexcept {
@@ -122,44 +152,90 @@ void cancel_node::leave_parent() noexcept {
   if (above_ != nullptr) above_->unlink(*this);
 }
 
-void cancel_node::stop_timer() noexcept {
-  if (func_timer* t = timer_.exchange(nullptr, std::memory_order_acq_rel)) {
-    func_timer_set(t, no_deadline);
-    func_timer_release(t);
-  }
+void cancel_node::end_timer(func_timer* timer) noexcept {
+  func_timer_set(timer, no_deadline);
+  func_timer_release(timer);
 }
 
-void cancel_node::cancel(context_errc err, const std::exception_ptr& cause) noexcept {
-  cancel_child* to_tell = nullptr;
-  cancel_child** last = &to_tell;
+// The first step for one node. False: it has its error already.
+bool cancel_node::set_error(context_errc err, const std::exception_ptr& cause, told& to) noexcept {
   lock_.acquire();
   if (err_.load(std::memory_order_relaxed) != context_errc{}) {
     lock_.release();
-    return;
+    return false;
   }
   cause_ = cause;
   err_.store(err, std::memory_order_release);
-  channel* done = done_made_.load(std::memory_order_relaxed);
   for (cancel_child* child = children_; child != nullptr;) {
     cancel_child* following = child->next;
     if (child->keep()) {
       unlink_locked(*child);
-      child->next_told = nullptr;
-      *last = child;
-      last = &child->next_told;
+      to.add(*child);
     }
     child = following;
   }
   lock_.release();
+  return true;
+}
+
+// The second.
+void cancel_node::finish() noexcept {
+  lock_.acquire();
+  finished_.store(true, std::memory_order_release);
+  channel* done = done_made_.load(std::memory_order_relaxed);
+  func_timer* timer = std::exchange(timer_, nullptr);
+  lock_.release();
   if (done != nullptr) chan_close(done);
-  while (to_tell != nullptr) {
-    cancel_child* child = to_tell;
-    to_tell = child->next_told;
-    child->cancelled(err, cause);
+  leave_parent();
+  if (timer != nullptr) end_timer(timer);
+}
+
+void cancel_node::cancel(context_errc err, const std::exception_ptr& cause) noexcept {
+  told all;
+  if (!set_error(err, cause, all)) {
+    wait_finished();
+    return;
+  }
+  // Nodes are put in front, so that those below come before those above; each is asked for its children once.
+  cancel_child* ours = nullptr;
+  while (all.nodes != nullptr) {
+    cancel_child* child = all.nodes;
+    all.nodes = child->next_told;
+    if (child->as_node()->set_error(err, cause, all)) {
+      child->next_told = ours;
+      ours = child;
+    } else {
+      // Somebody else cancels it: before we have, it is to be done.
+      child->as_node()->wait_finished();
+      child->unkeep();
+    }
+  }
+  while (ours != nullptr) {
+    cancel_child* child = ours;
+    ours = child->next_told;
+    child->as_node()->finish();
     child->unkeep();
   }
-  leave_parent();
-  stop_timer();
+  finish();
+  while (all.others != nullptr) {
+    cancel_child* child = all.others;
+    all.others = child->next_told;
+    child->cancelled();
+    child->unkeep();
+  }
+}
+
+void cancel_node::wait_finished() noexcept {
+  if (finished_.load(std::memory_order_acquire)) return;
+  unit nothing;
+  chan<unit> closing = done();
+  (void)chan_recv(closing.core(), &nothing, no_deadline);
+}
+
+context_errc cancel_node::err() noexcept {
+  context_errc e = err_.load(std::memory_order_acquire);
+  if (e != context_errc{}) wait_finished();
+  return e;
 }
 
 chan<unit> cancel_node::done() {
@@ -169,7 +245,7 @@ chan<unit> cancel_node::done() {
   for (;;) {
     lock_.acquire();
     if (done_made_.load(std::memory_order_relaxed) != nullptr) break;
-    if (err_.load(std::memory_order_relaxed) == context_errc{} || closed) {
+    if (!finished_.load(std::memory_order_relaxed) || closed) {
       std::swap(done_, fresh);
       done_made_.store(done_.core(), std::memory_order_release);
       break;
@@ -190,30 +266,44 @@ std::exception_ptr cancel_node::cause() {
 }
 
 std::stop_token cancel_node::stop_token() {
-  auto fresh = std::make_unique<stop_relay>();
-  stop_relay* relay;
+  std::stop_source source;
+  auto relay = std::make_unique<stop_relay>(source);
   lock_.acquire();
-  bool first = relay_ == nullptr;
-  if (first) relay_ = std::move(fresh);
-  relay = relay_.get();
+  bool first = !stop_.has_value();
+  if (first) stop_ = source;
+  std::stop_token token = stop_->get_token();
   lock_.release();
-  if (first && !link(*relay)) relay->source.request_stop();
-  return relay->source.get_token();
+  if (!first) return token;
+  if (link(*relay)) {
+    (void)relay.release();  // the list's now
+  } else {
+    source.request_stop();
+  }
+  return token;
 }
 
 void cancel_node::dispose() noexcept {
-  stop_timer();
+  // Its deadline has passed, or it has none of its own: the timer kept us.
   leave_parent();
-  // Contexts below keep us, so what is left are relays and functions that will never be called.
+  if (done_made_.load(std::memory_order_relaxed) != nullptr &&
+      !finished_.load(std::memory_order_relaxed) && chan_shared(done_.core())) {
+    auto* closes = new (std::nothrow) closer(done_);
+    if (closes != nullptr && !link(*closes)) closes->unkeep();
+  }
+  // Contexts below keep us, so what is left are functions, channels and tokens that others may still have.
   for (;;) {
     lock_.acquire();
     cancel_child* child = children_;
     if (child != nullptr) unlink_locked(*child);
     lock_.release();
     if (child == nullptr) break;
+    if (above_ != nullptr) {
+      if (above_->link(*child)) continue;
+      child->cancelled();
+    }
     child->unkeep();
   }
-  relay_.reset();
+  stop_.reset();
   done_ = {};
   cause_ = nullptr;
 }

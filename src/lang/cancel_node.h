@@ -1,18 +1,25 @@
 #pragma once
 // A context that can be cancelled, and what is to be told when it is.
 //
+// A cancellation goes over the tree in three steps, without recursion: every node below gets its error, and gives up its
+// children; then all their done channels are closed, the lowest first; then functions and stop tokens are told. While a
+// node has its error and is not finished, who asks for the error waits: done() is closed when an error is seen.
+//
 // Invariants, under the lock
-//   err set            =>  the list of children is empty but for those that are about to end
+//   err set       =>  the list of children is empty but for those that are about to end
 //   child in the list  =>  child.parent == this
-//   done exists        =>  it is closed, or err is not set, or whoever set it is about to close it
+//   finished      =>  err set, and the done channel, if it exists, is closed or about to be
 // One lock is held at a time, and nothing that may enter the runtime is called under it: a goroutine that yields while
 // it holds a spin lock would keep the others of its P spinning. Children are told outside of the lock, kept meanwhile.
-// Pairing: the release of err with the acquire of who reads it.
+//
+// What is told by a node whose last handle goes, and may still be seen by others (a function, a done channel, a stop
+// token), moves to the node above.
+// Pairing: the release of err and of finished with the acquire of who reads them.
 
 #include <atomic>
 #include <exception>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <stop_token>
 
 #include "base/spin_lock.h"
@@ -33,10 +40,13 @@ class cancel_child {
   cancel_node* parent = nullptr;  // while linked
   cancel_child* next_told = nullptr;
 
-  // Under the parent's lock: keeps it until cancelled() has returned. False: it is about to end.
-  virtual bool keep() noexcept = 0;
-  virtual void cancelled(context_errc err, const std::exception_ptr& cause) noexcept = 0;
+  // A node that itself can be cancelled.
+  virtual cancel_node* as_node() noexcept { return nullptr; }
+  // Under the parent's lock: keeps it until unkeep(). False: it is about to end.
+  virtual bool keep() noexcept { return true; }
   virtual void unkeep() noexcept = 0;
+  // Of others than nodes.
+  virtual void cancelled() noexcept {}
 
  protected:
   ~cancel_child() = default;
@@ -53,7 +63,8 @@ class cancel_node : public context_node, public cancel_child {
   void cancel(context_errc err, const std::exception_ptr& cause) noexcept;
 
   chan<unit> done();
-  context_errc err() const noexcept { return err_.load(std::memory_order_acquire); }
+  // Once it is set, done() is closed.
+  context_errc err() noexcept;
   std::exception_ptr cause();
   std::int64_t deadline() const noexcept { return deadline_; }
   std::stop_token stop_token();
@@ -63,10 +74,8 @@ class cancel_node : public context_node, public cancel_child {
   // False: it was not linked any more.
   bool unlink(cancel_child& child) noexcept;
 
+  cancel_node* as_node() noexcept override { return this; }
   bool keep() noexcept override { return try_retain(); }
-  void cancelled(context_errc err, const std::exception_ptr& cause) noexcept override {
-    cancel(err, cause);
-  }
   void unkeep() noexcept override { release(); }
 
  protected:
@@ -74,10 +83,15 @@ class cancel_node : public context_node, public cancel_child {
 
  private:
   class stop_relay;
+  class closer;
+  struct told;
 
+  bool set_error(context_errc err, const std::exception_ptr& cause, told& to) noexcept;
+  void finish() noexcept;
+  void wait_finished() noexcept;
   void unlink_locked(cancel_child& child) noexcept;
   void leave_parent() noexcept;
-  void stop_timer() noexcept;
+  static void end_timer(func_timer* timer) noexcept;
 
   base::spin_lock lock_;
   std::atomic<context_errc> err_{};
@@ -87,8 +101,9 @@ class cancel_node : public context_node, public cancel_child {
   chan<unit> done_;
   std::atomic<channel*> done_made_{nullptr};  // done_'s, once it is there for good
   std::exception_ptr cause_;
-  std::atomic<func_timer*> timer_{nullptr};
-  std::unique_ptr<stop_relay> relay_;
+  std::atomic<bool> finished_{false};
+  func_timer* timer_ = nullptr;  // under the lock
+  std::optional<std::stop_source> stop_;
 };
 
 }  // namespace runnel::detail

@@ -119,7 +119,7 @@ void cancel_func::operator()() const noexcept {
   if (cancel_node* scope = scope_of(ctx_)) scope->cancel(context_errc::canceled, nullptr);
 }
 
-void cancel_cause_func::operator()(std::exception_ptr cause) const noexcept {
+void cancel_cause_func::operator()(const std::exception_ptr& cause) const noexcept {
   if (cancel_node* scope = scope_of(ctx_)) scope->cancel(context_errc::canceled, cause);
 }
 
@@ -160,12 +160,14 @@ class stop_func::registration final : public detail::cancel_child {
     runnel::go([f = std::move(f_)]() mutable { f(); });
   }
 
-  // In the list it is kept by the list, whose reference whoever takes it out releases.
-  bool keep() noexcept override { return true; }
-  void cancelled(context_errc, const std::exception_ptr&) noexcept override { start(); }
+  // The list's reference goes to whoever takes it out.
+  void cancelled() noexcept override { start(); }
   void unkeep() noexcept override { release(); }
+  // Of one that no context will ever tell: true the first time.
+  bool stop_alone() noexcept { return !stopped_.exchange(true, std::memory_order_relaxed); }
 
  private:
+  std::atomic<bool> stopped_{false};
   std::atomic<std::uint32_t> references_{2};  // the list's and the handle's
   std::move_only_function<void()> f_;
 };
@@ -180,8 +182,10 @@ stop_func::~stop_func() {
 }
 
 bool stop_func::operator()() const noexcept {
+  if (registration_ == nullptr) return false;
   cancel_node* scope = scope_of(ctx_);
-  if (registration_ == nullptr || scope == nullptr || !scope->unlink(*registration_)) return false;
+  if (scope == nullptr) return registration_->stop_alone();
+  if (!scope->unlink(*registration_)) return false;
   registration_->release();
   return true;
 }

@@ -14,8 +14,8 @@ errgroup::errgroup(const context& parent, context& derived) {
 }
 
 void errgroup::set_limit(int n) {
-  if (places_.len() != 0) {
-    throw runtime_error("errgroup: modify limit while " + std::to_string(places_.len()) +
+  if (int active = active_.load(std::memory_order_acquire)) {
+    throw runtime_error("errgroup: modify limit while " + std::to_string(active) +
                         " goroutines in the group are still active");
   }
   places_ = n < 0 ? chan<unit>() : make_chan<unit>(static_cast<std::size_t>(n));
@@ -23,12 +23,18 @@ void errgroup::set_limit(int n) {
 
 void errgroup::take_place() {
   if (places_) places_.send({});
+  active_.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool errgroup::try_take_place() { return !places_ || places_.try_send(unit{}); }
+bool errgroup::try_take_place() {
+  if (places_ && !places_.try_send(unit{})) return false;
+  active_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
 
 void errgroup::give_place() noexcept {
   if (places_) (void)places_.try_recv();
+  active_.fetch_sub(1, std::memory_order_release);  // last: then the limit may change
 }
 
 void errgroup::start(part p) {

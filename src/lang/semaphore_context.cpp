@@ -38,8 +38,7 @@ class watch final : public detail::cancel_child {
     lock_.release();
   }
 
-  bool keep() noexcept override { return true; }  // the list's reference
-  void cancelled(context_errc, const std::exception_ptr&) noexcept override {
+  void cancelled() noexcept override {
     sched::m* self = sched::enter();
     lock_.acquire();
     cancelled_ = true;

@@ -164,9 +164,12 @@ void timer_heap::move_all(timer_heap& into) noexcept {
   into.publish_locked();
 }
 
-void timer_heap::drop_all() noexcept {
+void timer_heap::drop_all(void (*dropped)(timer_node&) noexcept) noexcept {
   platform::lock_guard hold(lock_);
-  for (const entry& e : entries_) e.node()->home.store(nullptr, std::memory_order_release);
+  for (const entry& e : entries_) {
+    if (dropped != nullptr && e.node()->owns_itself) dropped(*e.node());
+    e.node()->home.store(nullptr, std::memory_order_release);
+  }
   entries_ = {};
   for (timer_lane& lane : lanes_) {
     for (; !lane.empty(); lane.pop())

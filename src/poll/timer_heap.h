@@ -36,6 +36,7 @@ struct timer_node {
   std::size_t index =
       0;  // kept for cancellable nodes only: others need not be touched while they move
   bool cancellable = false;  // constant while in a heap
+  bool owns_itself = false;  // to be shown when the heap is emptied
 };
 
 class timer_heap {
@@ -53,8 +54,8 @@ class timer_heap {
 
   // Moves every timer into `into`. Both heaps' users are stopped.
   void move_all(timer_heap& into) noexcept;
-  // Forgets every timer: their goroutines will never run again.
-  void drop_all() noexcept;
+  // Forgets every timer: their goroutines will never run again. Those that own themselves are shown.
+  void drop_all(void (*dropped)(timer_node&) noexcept = nullptr) noexcept;
   std::size_t size() noexcept;
 
   // Removes a cancellable node from whichever heap it is in. False: it had left already.

@@ -22,6 +22,7 @@
 #include "sched/idle.h"
 #include "sched/switch.h"
 #include "sched/sysmon.h"
+#include "sched/timer_callback.h"
 #include "sched/world.h"
 
 namespace runnel::sched {
@@ -85,7 +86,7 @@ void freeze() noexcept {
     while (runnable* item = pp.queue.pop_next()) drop_locked(item);
     while (runnable* item = pp.queue.pop()) drop_locked(item);
     r.gs.give(pp.free_gs);  // the next run may want stacks of another size
-    pp.timers.drop_all();
+    pp.timers.drop_all(&note_dropped_locked);
     pp.started.store(0, std::memory_order_relaxed);
     pp.finished.store(0, std::memory_order_relaxed);
   }

@@ -73,8 +73,9 @@ struct runtime {
 
   std::atomic<std::uint64_t> next_local_key{1};  // goroutine_local
 
-  base::intrusive_queue<runnable> dropped;  // under lock: tasks of runs that are over
-  std::atomic<int> procs_wished{0};         // max_procs(n) outside of a run: for the next one
+  base::intrusive_queue<runnable> dropped;      // under lock: tasks of runs that are over
+  timer_callback* dropped_callbacks = nullptr;  // likewise
+  std::atomic<int> procs_wished{0};             // max_procs(n) outside of a run: for the next one
 
   // The floating-point state that goroutines begin with: that of the thread in run().
   platform::fpu_control initial_fpu;

@@ -23,6 +23,10 @@ namespace runnel::sched {
 struct timer_callback {
   poll::timer_node node;
   timer_callback* next_due = nullptr;
+  // With node.owns_itself it holds a reference to itself while in a heap. When the heaps are emptied at the end of a run,
+  // that stays, and the callback reachable from the runtime, as everything of goroutines that stop.
+  timer_callback* next_dropped = nullptr;
+  bool dropped = false;
   void (*call)(m& self, timer_callback& it) noexcept = nullptr;
 };
 
@@ -40,5 +44,8 @@ inline bool remove_callback(timer_callback& it) noexcept {
 }
 
 void run_due_callbacks(m& self) noexcept;
+
+// What the heaps show when they are emptied; under the runtime's lock.
+void note_dropped_locked(poll::timer_node& node) noexcept;
 
 }  // namespace runnel::sched

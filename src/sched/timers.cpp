@@ -59,6 +59,14 @@ void run_due_callbacks(m& self) noexcept {
   }
 }
 
+void note_dropped_locked(poll::timer_node& node) noexcept {
+  auto& it = reinterpret_cast<timer_callback&>(node);
+  if (it.dropped) return;
+  it.dropped = true;
+  it.next_dropped = rt().dropped_callbacks;
+  rt().dropped_callbacks = &it;
+}
+
 void add_callback(m* self, timer_callback& it, std::int64_t when) noexcept {
   it.node.when = when;
   it.node.cancellable = true;

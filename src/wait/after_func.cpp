@@ -1,8 +1,10 @@
 // after_func: a timer that starts a goroutine.
 //
 // Invariants, under the lock
-//   when != never  =>  queued, and the heap, or the callback in flight, holds a reference
-//   queued         =>  the callback is in a heap, or in flight: claimed and not yet run
+//   in a heap (node.home is set)  =>  when != never, and the heap holds a reference
+//   in flight: claimed, under the heap's lock, and not yet run; then the callback holds that reference. Set before the
+//   node leaves the heap, so who finds node.home null sees it
+// When a run ends, heaps are emptied; their references go to the list of what is dropped.
 // Lock order: this lock -> timer heap.
 
 #include <atomic>
@@ -24,33 +26,31 @@ class func_timer {
  public:
   explicit func_timer(std::move_only_function<void()> f) : f_(std::move(f)) {
     callback_.node.claim = [](poll::timer_node& node) noexcept {
-      return sched::token_of(reinterpret_cast<sched::timer_callback&>(node));
+      auto& me = reinterpret_cast<func_timer&>(node);
+      me.in_flight_.store(true, std::memory_order_relaxed);
+      return sched::token_of(me.callback_);
     };
     callback_.call = [](sched::m& self, sched::timer_callback& it) noexcept {
       reinterpret_cast<func_timer&>(it).fire(self);
     };
+    callback_.node.owns_itself = true;
   }
 
   bool set(std::int64_t when) noexcept {
     sched::m* self = sched::enter();
     lock_.acquire();
-    bool dropped = false;
-    // When the run ended, its timers were forgotten.
-    bool forgotten = queued_ && queued_in_ != sched::current_epoch();
-    bool pending = when_ != platform::time_never && !forgotten;
+    bool reference = sched::remove_callback(callback_);
+    bool in_flight = !reference && in_flight_.load(std::memory_order_relaxed);
+    bool pending = when_ != platform::time_never && (reference || in_flight);
     when_ = when;
-    if (queued_ && (forgotten || sched::remove_callback(callback_))) {
-      queued_ = false;
-      dropped = true;
-    }
-    if (when != platform::time_never && !queued_) {
-      if (!dropped) retain();
-      dropped = false;
-      add_locked(self);
+    if (when != platform::time_never && !in_flight) {
+      if (!reference) retain();
+      reference = false;
+      sched::add_callback(self, callback_, when_);
     }
     lock_.release();
     if (self != nullptr) sched::leave(self);
-    if (dropped) release();
+    if (reference) release();
     return pending;
   }
 
@@ -60,20 +60,15 @@ class func_timer {
   }
 
  private:
-  void add_locked(sched::m* self) noexcept {
-    queued_ = true;
-    queued_in_ = sched::current_epoch();
-    sched::add_callback(self, callback_, when_);
-  }
-
   void fire(sched::m& self) noexcept {
     lock_.acquire();
-    queued_ = false;
+    in_flight_.store(false, std::memory_order_relaxed);
     bool due = when_ <= platform::nanotime();
     if (due) {
       when_ = platform::time_never;
     } else if (when_ != platform::time_never) {
-      add_locked(&self);  // set anew while we were on the way; our reference goes with it
+      sched::add_callback(&self, callback_,
+                          when_);  // set anew while we were on the way; our reference goes with it
       lock_.release();
       return;
     }
@@ -107,8 +102,7 @@ class func_timer {
   sched::timer_callback callback_;  // first: we are found from it
   base::spin_lock lock_;
   std::int64_t when_ = platform::time_never;
-  bool queued_ = false;
-  std::uint32_t queued_in_ = 0;
+  std::atomic<bool> in_flight_{false};
   std::atomic<std::uint32_t> references_{1};
   std::move_only_function<void()> f_;
 };

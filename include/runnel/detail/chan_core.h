@@ -52,6 +52,8 @@ inline constexpr std::int64_t no_wait = std::numeric_limits<std::int64_t>::min()
 channel* chan_make(const element_type& type, std::size_t capacity);
 void chan_retain(channel* c) noexcept;
 void chan_release(channel* c) noexcept;
+// Whether others than the caller have it, at this moment.
+bool chan_shared(const channel* c) noexcept;
 
 // nullptr is a nil channel. `deadline`: of the steady clock, no_deadline or no_wait.
 // Moves from *value if the answer is done; never answers closed: panics.
@@ -82,6 +84,7 @@ struct select_case {
   bool sends;
   bool received;  // when select_run returns: the case taken has constructed its element
   // The rest is select_run's.
+  bool refused;         // looked ready and was not
   std::uint32_t order;  // cases[0 .. n).order: their indexes, by the channel's address
   chan_node node;
 };

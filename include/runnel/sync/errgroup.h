@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <exception>
@@ -85,6 +86,7 @@ class errgroup {
   void fail(std::error_code code, std::exception_ptr thrown) noexcept;
 
   wait_group running_;
+  std::atomic<int> active_{0};
   chan<unit> places_;  // nil: no limit; a value for each that is active
   mutex mu_;
   bool failed_ = false;  // under mu_, as what follows
