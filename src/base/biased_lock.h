@@ -25,6 +25,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "base/backoff.h"
 #include "base/sync_policy.h"
@@ -37,7 +38,8 @@ class biased_lock {
   // The identity of a party: an address aligned to 64, or this for those who never get the bias.
   static constexpr std::uintptr_t nobody_special = ~std::uintptr_t{63};
 
-  void acquire(std::uintptr_t id) noexcept {
+  // Returns 0, or, if it had to wait for another party, which.
+  std::uintptr_t acquire(std::uintptr_t id) noexcept {
     std::uintptr_t seen = bias_.load(std::memory_order_relaxed);
     if ((seen & ~generation_mask) == id) [[likely]] {
       word& mine = words_[seen & generation_mask];
@@ -45,11 +47,12 @@ class biased_lock {
       Sync::light_fence();
       if (bias_.load(std::memory_order_relaxed) == seen) [[likely]] {
         held_by_ = &mine;
-        return;
+        return 0;
       }
       mine.store(false, std::memory_order_relaxed);
     }
-    if (held_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+    bool contended = held_.exchange(true, std::memory_order_acquire);
+    if (contended) [[unlikely]]
       wait_for_held();
     if (bias_.load(std::memory_order_relaxed) != nobody) [[unlikely]]
       take_bias_away();
@@ -57,10 +60,11 @@ class biased_lock {
     if (last_ == id) {
       if (++uses_ >= uses_before_bias_) [[unlikely]]
         give_bias(id);
-    } else {
-      last_ = id;
-      uses_ = 0;
+      return 0;
     }
+    uses_ = 0;
+    std::uintptr_t other = std::exchange(last_, id);
+    return contended ? other : 0;
   }
 
   // By whoever runs with the lock held, if need be on another thread.

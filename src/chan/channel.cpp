@@ -93,9 +93,9 @@ void chan_queue::drop_frozen() noexcept {
 
 chan_node* chan_queue::pop_claimed_slow() noexcept {
   while (chan_node* n = head_.load(std::memory_order_relaxed)) {
+    prefetch_frames(*n);
     remove(*n);
     n->next = nullptr;
-    prefetch_frames(*n);
     wait::waiter& who = *n->who;
     if (who.frozen()) continue;
     if (!n->contested) return n;

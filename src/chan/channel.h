@@ -27,6 +27,7 @@
 
 #include "base/biased_lock.h"
 #include "runnel/detail/chan_core.h"
+#include "sched/mail.h"
 #include "sched/switch.h"
 #include "wait/waiter.h"
 
@@ -64,14 +65,19 @@ class channel {
   channel& operator=(const channel&) = delete;
 
   // By `self` in the runtime, or a plain thread (nullptr).
-  void lock(sched::m* self) noexcept {
+  // Returns a P to whose goroutines this one should better move, or nullptr (sched/mail.h).
+  sched::p* lock(sched::m* self) noexcept {
+    using lock_type = base::biased_lock<base::hardware>;
     if (self == nullptr) {
-      lock_.acquire(base::biased_lock<base::hardware>::nobody_special);
-      return;
+      lock_.acquire(lock_type::nobody_special);
+      return nullptr;
     }
     if (self->moving) [[unlikely]]
       refuse_nested_use();
-    lock_.acquire(reinterpret_cast<std::uintptr_t>(self->processor));
+    std::uintptr_t other = lock_.acquire(reinterpret_cast<std::uintptr_t>(self->processor));
+    if (other == 0 || other == lock_type::nobody_special || !contention_.note()) [[likely]]
+      return nullptr;
+    return reinterpret_cast<sched::p*>(other);
   }
   void unlock() noexcept { lock_.release(); }
 
@@ -168,6 +174,7 @@ class channel {
   const std::size_t capacity_;
   char* const ring_;
   timer_core* timer_ = nullptr;
+  sched::contention_watch contention_;
   const element_type& type_;
   std::atomic<std::uint32_t> references_{1};
 };

@@ -27,12 +27,14 @@ chan_status wait_on_nil(std::int64_t deadline, sched::wait_reason why) noexcept 
 // attempt ended or a move has thrown.
 class attempt {
  public:
-  explicit attempt(channel& c) noexcept : self(sched::enter()), c_(c) { c_.lock(self); }
+  explicit attempt(channel& c) noexcept : self(sched::enter()), c_(c) { crowd_ = c_.lock(self); }
   // Inside and locked already.
-  attempt(channel& c, sched::m* self) noexcept : self(self), c_(c) {}
+  attempt(channel& c, sched::m* self, sched::p* crowd) noexcept
+      : self(self), c_(c), crowd_(crowd) {}
   ~attempt() {
     if (locked_) c_.unlock();
     wake_partner(self, partner);
+    if (crowd_ != nullptr) self = sched::gather(self, *crowd_);
     if (self != nullptr) sched::leave(self);
   }
   attempt(const attempt&) = delete;
@@ -52,6 +54,7 @@ class attempt {
     queue.push_back(node);
     if (c_.timer() != nullptr) c_.timer()->begin_wait_locked(self);
     locked_ = false;
+    crowd_ = nullptr;  // whoever serves us has us where it runs
     wait::release unguard{&unlock, &c_};
     if (deadline == no_deadline) {
       self = wait::block(self, me, why, unguard);
@@ -71,6 +74,7 @@ class attempt {
 
  private:
   channel& c_;
+  sched::p* crowd_ = nullptr;
   bool locked_ = true;
 };
 
@@ -97,11 +101,11 @@ chan_status recv_once(attempt& now, channel& c, void* into, std::int64_t deadlin
 }
 
 // Begin inside, with the lock.
-[[gnu::noinline]] chan_status send_slow(sched::m* self, channel& c, void* value,
+[[gnu::noinline]] chan_status send_slow(sched::m* self, sched::p* crowd, channel& c, void* value,
                                         std::int64_t deadline) {
   chan_status s;
   {
-    attempt first(c, self);
+    attempt first(c, self, crowd);
     s = send_once(first, c, value, deadline);
   }
   while (s == chan_status::not_ready && deadline != no_wait) {
@@ -112,11 +116,11 @@ chan_status recv_once(attempt& now, channel& c, void* into, std::int64_t deadlin
   return s;
 }
 
-[[gnu::noinline]] chan_status recv_slow(sched::m* self, channel& c, void* into,
+[[gnu::noinline]] chan_status recv_slow(sched::m* self, sched::p* crowd, channel& c, void* into,
                                         std::int64_t deadline) {
   chan_status s;
   {
-    attempt first(c, self);
+    attempt first(c, self, crowd);
     s = recv_once(first, c, into, deadline);
   }
   while (s == chan_status::not_ready && deadline != no_wait) {
@@ -132,9 +136,11 @@ chan_status chan_send(channel* c, void* value, std::int64_t deadline) {
   if (c == nullptr) return wait_on_nil(deadline, sched::wait_reason::chan_send_nil);
   if (deadline == no_wait && c->send_would_wait()) return chan_status::not_ready;
   sched::m* self = sched::enter();
-  c->lock(self);
-  if (!c->put_plain_locked(value)) return send_slow(self, *c, value, deadline);
+  sched::p* crowd = c->lock(self);
+  if (!c->put_plain_locked(value)) return send_slow(self, crowd, *c, value, deadline);
   c->unlock();
+  if (crowd != nullptr) [[unlikely]]
+    self = sched::gather(self, *crowd);
   if (self != nullptr) sched::leave(self);
   return chan_status::done;
 }
@@ -143,9 +149,11 @@ chan_status chan_recv(channel* c, void* into, std::int64_t deadline) {
   if (c == nullptr) return wait_on_nil(deadline, sched::wait_reason::chan_receive_nil);
   if (deadline == no_wait && c->recv_would_wait()) return chan_status::not_ready;
   sched::m* self = sched::enter();
-  c->lock(self);
-  if (!c->get_plain_locked(into)) return recv_slow(self, *c, into, deadline);
+  sched::p* crowd = c->lock(self);
+  if (!c->get_plain_locked(into)) return recv_slow(self, crowd, *c, into, deadline);
   c->unlock();
+  if (crowd != nullptr) [[unlikely]]
+    self = sched::gather(self, *crowd);
   if (self != nullptr) sched::leave(self);
   return chan_status::done;
 }

@@ -75,7 +75,7 @@ chan_status try_locked(const selection& s, select_case& c, chan_node*& partner) 
 // Leaves no lock behind when a move throws.
 class locked_one {
  public:
-  locked_one(sched::m* self, channel& c) noexcept : self_(self), c_(c) { c_.lock(self_); }
+  locked_one(sched::m* self, channel& c) noexcept : self_(self), c_(c) { crowd = c_.lock(self_); }
   ~locked_one() {
     c_.unlock();
     wake_partner(self_, partner);
@@ -83,6 +83,7 @@ class locked_one {
   locked_one(const locked_one&) = delete;
   locked_one& operator=(const locked_one&) = delete;
 
+  sched::p* crowd = nullptr;
   chan_node* partner = nullptr;
 
  private:
@@ -184,6 +185,7 @@ class locked_all {
 struct answer {
   std::size_t taken;  // s.n: none
   bool sent_on_closed = false;
+  sched::p* crowd = nullptr;  // where it would be better to run
 };
 
 answer answer_of(const selection& s, std::size_t i, chan_status status) noexcept {
@@ -197,7 +199,11 @@ answer try_without_waiting(const selection& s) {
     if (i == s.n) return {s.n};
     locked_one hold(s.self, *s.cases[i].ch);
     chan_status status = try_locked(s, s.cases[i], hold.partner);
-    if (status != chan_status::not_ready) return answer_of(s, i, status);
+    if (status != chan_status::not_ready) {
+      answer now = answer_of(s, i, status);
+      now.crowd = hold.crowd;
+      return now;
+    }
   }
 }
 
@@ -287,6 +293,7 @@ std::size_t select_run(select_case* cases, std::size_t n, std::int64_t deadline)
       }
     } on_exit{s};
     got = run_inside(s, deadline);
+    if (got.crowd != nullptr) s.self = sched::gather(s.self, *got.crowd);
   }
   if (got.sent_on_closed) throw runtime_error("send on closed channel");
   return got.taken;

@@ -29,7 +29,7 @@ void context_node::release_last() noexcept {
   while (ending != nullptr) {
     ending->dispose();
     context_node* up = ending->parent_;
-    delete ending;
+    ending->release_weak();
     if (up == nullptr || up->strong_.fetch_sub(1, std::memory_order_acq_rel) != 1) break;
     ending = up;
   }
@@ -101,23 +101,37 @@ void cancel_node::begin() {
     cancel(context_errc::deadline_exceeded, nullptr);
     return;
   }
-  // The timer keeps the context until its time has come, as in Go.
-  struct reference {
+  // Weak: the timer keeps the context only if somebody could see it cancelled (see observed_locked).
+  struct weak_reference {
     cancel_node* node;
-    explicit reference(cancel_node* n) noexcept : node(n) { node->retain(); }
-    reference(reference&& other) noexcept : node(std::exchange(other.node, nullptr)) {}
-    ~reference() {
-      if (node != nullptr) node->release();
+    explicit weak_reference(cancel_node* n) noexcept : node(n) { node->retain_weak(); }
+    weak_reference(weak_reference&& other) noexcept : node(std::exchange(other.node, nullptr)) {}
+    ~weak_reference() {
+      if (node != nullptr) node->release_weak();
     }
   };
-  func_timer* timer = func_timer_start(deadline_, [mine = reference(this)] {
-    mine.node->cancel(context_errc::deadline_exceeded, nullptr);
+  func_timer* timer = func_timer_start(deadline_, [weak = weak_reference(this)] {
+    if (!weak.node->try_retain()) return;
+    weak.node->cancel(context_errc::deadline_exceeded, nullptr);
+    weak.node->release();
   });
   lock_.acquire();
   bool still_open = err_.load(std::memory_order_relaxed) == context_errc{};
-  if (still_open) std::swap(timer_, timer);
+  if (still_open) {
+    std::swap(timer_, timer);
+    if (children_ != nullptr || done_made_.load(std::memory_order_relaxed) != nullptr) {
+      observed_locked();
+    }
+  }
   lock_.release();
   if (timer != nullptr) end_timer(timer);
+}
+
+// A function, a stop token or the done channel has been given away: the timer, if there is one, keeps us for it.
+void cancel_node::observed_locked() noexcept {
+  if (timer_ == nullptr || kept_by_timer_) return;
+  kept_by_timer_ = true;
+  retain();
 }
 
 bool cancel_node::link(cancel_child& child) noexcept {
@@ -129,6 +143,7 @@ bool cancel_node::link(cancel_child& child) noexcept {
     child.next = children_;
     if (children_ != nullptr) children_->prev = &child;
     children_ = &child;
+    if (child.as_node() == nullptr) observed_locked();
   }
   lock_.release();
   return possible;
@@ -181,13 +196,16 @@ bool cancel_node::set_error(context_errc err, const std::exception_ptr& cause, t
 // The second.
 void cancel_node::finish() noexcept {
   lock_.acquire();
-  finished_.store(true, std::memory_order_release);
+  finishing_ = true;
   channel* done = done_made_.load(std::memory_order_relaxed);
   func_timer* timer = std::exchange(timer_, nullptr);
+  bool kept = std::exchange(kept_by_timer_, false);
   lock_.release();
   if (done != nullptr) chan_close(done);
+  finished_.store(true, std::memory_order_release);
   leave_parent();
   if (timer != nullptr) end_timer(timer);
+  if (kept) release();  // not the last: whoever cancels keeps us
 }
 
 void cancel_node::cancel(context_errc err, const std::exception_ptr& cause) noexcept {
@@ -245,8 +263,9 @@ chan<unit> cancel_node::done() {
   for (;;) {
     lock_.acquire();
     if (done_made_.load(std::memory_order_relaxed) != nullptr) break;
-    if (!finished_.load(std::memory_order_relaxed) || closed) {
+    if (!finishing_ || closed) {
       std::swap(done_, fresh);
+      observed_locked();
       done_made_.store(done_.core(), std::memory_order_release);
       break;
     }
@@ -283,8 +302,8 @@ std::stop_token cancel_node::stop_token() {
 }
 
 void cancel_node::dispose() noexcept {
-  // Its deadline has passed, or it has none of its own: the timer kept us.
   leave_parent();
+  if (func_timer* timer = std::exchange(timer_, nullptr)) end_timer(timer);
   if (done_made_.load(std::memory_order_relaxed) != nullptr &&
       !finished_.load(std::memory_order_relaxed) && chan_shared(done_.core())) {
     auto* closes = new (std::nothrow) closer(done_);

@@ -8,7 +8,8 @@
 // Invariants, under the lock
 //   err set       =>  the list of children is empty but for those that are about to end
 //   child in the list  =>  child.parent == this
-//   finished      =>  err set, and the done channel, if it exists, is closed or about to be
+//   finishing     =>  err set, and the done channel, if it exists, is closed or about to be
+//   finished      =>  it is closed
 // One lock is held at a time, and nothing that may enter the runtime is called under it: a goroutine that yields while
 // it holds a spin lock would keep the others of its P spinning. Children are told outside of the lock, kept meanwhile.
 //
@@ -88,6 +89,7 @@ class cancel_node : public context_node, public cancel_child {
 
   bool set_error(context_errc err, const std::exception_ptr& cause, told& to) noexcept;
   void finish() noexcept;
+  void observed_locked() noexcept;
   void wait_finished() noexcept;
   void unlink_locked(cancel_child& child) noexcept;
   void leave_parent() noexcept;
@@ -102,7 +104,10 @@ class cancel_node : public context_node, public cancel_child {
   std::atomic<channel*> done_made_{nullptr};  // done_'s, once it is there for good
   std::exception_ptr cause_;
   std::atomic<bool> finished_{false};
-  func_timer* timer_ = nullptr;  // under the lock
+  // Under the lock.
+  bool finishing_ = false;
+  bool kept_by_timer_ = false;
+  func_timer* timer_ = nullptr;
   std::optional<std::stop_source> stop_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "lang/cancel_node.h"
 #include "runnel/go.h"
+#include "sched/switch.h"
 
 namespace runnel {
 namespace {
@@ -54,9 +55,10 @@ class stop_token_node final : public cancel_node {
     void operator()() const noexcept {
       if (!node->try_retain()) return;
       node->cancel(context_errc::canceled, nullptr);
-      // Not released here: a callback's destructor waits for its call, and recognizes its own only by the thread,
-      // which may have changed.
-      runnel::go([kept = context(node)] {});
+      // Not released here by a goroutine: a callback's destructor waits for its call, and recognizes its own only by
+      // the thread, which may have changed.
+      context kept(node);
+      if (sched::current_m() != nullptr) runnel::go([mine = std::move(kept)] {});
     }
   };
 

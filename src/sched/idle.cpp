@@ -1,6 +1,7 @@
 #include "sched/idle.h"
 
 #include "base/check.h"
+#include "sched/mail.h"
 #include "sched/switch.h"
 #include "sched/sysmon.h"
 #include "sched/thread.h"
@@ -49,7 +50,8 @@ bool any_queue_has_work() noexcept {
   if (r.global_size.load(std::memory_order_relaxed) != 0) return true;
   int n = r.p_made.load(std::memory_order_acquire);
   for (int i = 0; i < n; ++i) {
-    if (!r.all_p[i].load(std::memory_order_relaxed)->queue.empty()) return true;
+    p& pp = *r.all_p[i].load(std::memory_order_relaxed);
+    if (!pp.queue.empty() || pp.mail_size.load(std::memory_order_relaxed) != 0) return true;
   }
   return false;
 }
@@ -120,6 +122,7 @@ runnable* go_idle(m& self) noexcept {
   {
     platform::lock_guard hold(r.lock);
     if (r.stopping.load(std::memory_order_relaxed)) return nullptr;  // the caller sees to it
+    if (runnable* got = take_mail_locked(*self.processor)) return got;
     if (runnable* got = take_global_locked(*self.processor, take_share)) return got;
     p& pp = *self.processor;
     disown(self);
@@ -228,7 +231,7 @@ void hand_off(p& pp) noexcept {
       pp.status.store(p_status::stopped, std::memory_order_release);
       return;
     }
-    has_work = !r.global.empty();
+    has_work = !r.global.empty() || !pp.mail.empty();
     if (!has_work) add_idle_p_locked(pp);
   }
   if (has_work) {

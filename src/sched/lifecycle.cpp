@@ -20,6 +20,7 @@
 #include "sched/dump.h"
 #include "sched/goroutine.h"
 #include "sched/idle.h"
+#include "sched/mail.h"
 #include "sched/switch.h"
 #include "sched/sysmon.h"
 #include "sched/timer_callback.h"
@@ -75,6 +76,7 @@ void freeze() noexcept {
   runtime& r = rt();
   platform::lock_guard hold(r.lock);
   r.epoch.fetch_add(1, std::memory_order_relaxed);
+  return_mail_locked();
   runnable* dropped[64];
   while (std::uint32_t count = r.global.pop_front(dropped, 64)) {
     for (std::uint32_t i = 0; i < count; ++i) drop_locked(dropped[i]);

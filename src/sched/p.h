@@ -49,6 +49,9 @@ struct alignas(64) p {
   bool asked_to_yield = false;
 
   run_queue<runnable, base::hardware> queue;
+  base::intrusive_queue<runnable> mail;  // under the runtime's lock: sched/mail.h
+  std::atomic<std::uint32_t> mail_size{0};
+  std::atomic<std::int64_t> gathered_until{0};  // thieves are to be patient
   poll::timer_heap timers;
   timer_callback* due =
       nullptr;  // callbacks that wait for the loop (timer_callback.h): the owner's

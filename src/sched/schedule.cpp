@@ -7,6 +7,7 @@
 #include "sched/goroutine.h"
 #include "sched/idle.h"
 #include "sched/locked.h"
+#include "sched/mail.h"
 #include "sched/switch.h"
 #include "sched/timer_callback.h"
 #include "sched/world.h"
@@ -28,24 +29,36 @@ struct glimpse {
   std::uint32_t tick = 0;
   std::uint32_t turns = 0;
   bool valid = false;
+  int still = 0;  // looks in a row at which it was the same
 
-  bool operator==(const glimpse&) const = default;
+  bool same_as(const glimpse& o) const noexcept {
+    return valid && o.valid && next == o.next && head == o.head && tick == o.tick &&
+           turns == o.turns;
+  }
 };
 
 // A victim that is working off its queue by itself is left alone, unless the queue is long: to move a few short
 // goroutines to another CPU's caches takes longer than to run them. One that stood still between two
-// glimpses is busy with something else, and what waits there, runnext included, is better run here.
+// glimpses is busy with something else, and what waits there, runnext included, is better run here. One to whom others
+// have come because they hindered each other (mail.h) has to stand still for longer.
 runnable* rob(p& mine, p& victim, glimpse& seen) noexcept {
   constexpr std::uint32_t long_queue = 64;
   glimpse now{victim.queue.look_next(), victim.queue.head(),
               victim.tick.load(std::memory_order_relaxed),
               victim.turns.load(std::memory_order_relaxed), true};
-  bool standing = now == seen;
+  now.still = now.same_as(seen) ? seen.still + 1 : 0;
   seen = now;
+  constexpr int long_still = 20;
+  bool standing = now.still != 0;
+  if (standing && now.still < long_still &&
+      victim.gathered_until.load(std::memory_order_relaxed) != 0) {
+    standing = platform::nanotime() >= victim.gathered_until.load(std::memory_order_relaxed);
+  }
   if (standing || victim.queue.size() >= long_queue) {
     if (runnable* got = mine.queue.steal_from(victim.queue)) return got;
   }
   if (standing && now.next != nullptr && victim.queue.steal_next(now.next)) return now.next;
+  if (standing && victim.mail_size.load(std::memory_order_relaxed) != 0) return steal_mail(victim);
   return nullptr;
 }
 
@@ -110,6 +123,12 @@ runnable* find_runnable(m& self) noexcept {
       }
     }
     if (runnable* got = pop_local(pp)) return got;
+    if (pp.mail_size.load(std::memory_order_relaxed) != 0) {
+      if (runnable* got = take_mail(pp)) {
+        count_slice(pp);
+        return got;
+      }
+    }
     if (runnable* got = take_global(self, take_share)) {
       count_slice(pp);
       return got;
@@ -140,6 +159,12 @@ runnable* look_around(m& self, p& pp, std::uint32_t tick) noexcept {
   }
   if (tick % timer_period == 0 && pp.timers.next() != platform::time_never) {
     fire_timers(self, pp, platform::nanotime());
+  }
+  if (pp.due == nullptr && pp.mail_size.load(std::memory_order_relaxed) != 0) {
+    if (runnable* got = take_mail(pp)) {
+      count_slice(pp);
+      return got;
+    }
   }
   return nullptr;
 }

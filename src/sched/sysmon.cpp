@@ -20,7 +20,9 @@ constexpr std::size_t idle_stacks_kept = 256;
 
 bool work_waits_for(p& pp, std::int64_t now) noexcept {
   runtime& r = rt();
-  if (!pp.queue.empty() || pp.timers.next() <= now) return true;
+  if (!pp.queue.empty() || pp.mail_size.load(std::memory_order_relaxed) != 0 ||
+      pp.timers.next() <= now)
+    return true;
   return r.global_size.load(std::memory_order_relaxed) != 0 && r.gate.idle() == 0;
 }
 
@@ -81,7 +83,7 @@ bool some_queue_stands_still() noexcept {
   int n = r.p_made.load(std::memory_order_acquire);
   for (int i = 0; i < n; ++i) {
     p& pp = *r.all_p[i].load(std::memory_order_relaxed);
-    if (pp.queue.empty()) continue;
+    if (pp.queue.empty() && pp.mail_size.load(std::memory_order_relaxed) == 0) continue;
     const void* next = pp.queue.look_next();
     std::uint32_t head = pp.queue.head();
     std::uint32_t turns = pp.turns.load(std::memory_order_relaxed);

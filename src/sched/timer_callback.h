@@ -13,6 +13,7 @@
 //
 // Callbacks neither wait nor call user code.
 
+#include <atomic>
 #include <cstdint>
 
 #include "poll/timer_heap.h"
@@ -26,7 +27,7 @@ struct timer_callback {
   // With node.owns_itself it holds a reference to itself while in a heap. When the heaps are emptied at the end of a run,
   // that stays, and the callback reachable from the runtime, as everything of goroutines that stop.
   timer_callback* next_dropped = nullptr;
-  bool dropped = false;
+  std::atomic<bool> dropped{false};
   void (*call)(m& self, timer_callback& it) noexcept = nullptr;
 };
 
@@ -47,5 +48,7 @@ void run_due_callbacks(m& self) noexcept;
 
 // What the heaps show when they are emptied; under the runtime's lock.
 void note_dropped_locked(poll::timer_node& node) noexcept;
+// True: it was dropped, and now belongs to the caller. False: it was not, or somebody else has called.
+bool take_dropped(timer_callback& it) noexcept;
 
 }  // namespace runnel::sched

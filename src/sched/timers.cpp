@@ -61,10 +61,22 @@ void run_due_callbacks(m& self) noexcept {
 
 void note_dropped_locked(poll::timer_node& node) noexcept {
   auto& it = reinterpret_cast<timer_callback&>(node);
-  if (it.dropped) return;
-  it.dropped = true;
+  if (it.dropped.load(std::memory_order_relaxed)) return;
+  it.dropped.store(true, std::memory_order_release);
   it.next_dropped = rt().dropped_callbacks;
   rt().dropped_callbacks = &it;
+}
+
+bool take_dropped(timer_callback& it) noexcept {
+  platform::lock_guard hold(rt().lock);
+  for (timer_callback** link = &rt().dropped_callbacks; *link != nullptr;
+       link = &(*link)->next_dropped) {
+    if (*link != &it) continue;
+    *link = it.next_dropped;
+    it.dropped.store(false, std::memory_order_relaxed);
+    return true;
+  }
+  return false;
 }
 
 void add_callback(m* self, timer_callback& it, std::int64_t when) noexcept {

@@ -8,6 +8,7 @@
 #include "sched/blocking.h"
 #include "sched/idle.h"
 #include "sched/lifecycle.h"
+#include "sched/mail.h"
 #include "sched/switch.h"
 
 namespace runnel::sched {
@@ -127,6 +128,7 @@ void start_the_world(int procs) noexcept {
     int made = r.p_made.load(std::memory_order_relaxed);
     for (int i = procs; i < made; ++i)
       empty_p(*r.all_p[i].load(std::memory_order_relaxed), made_p(0));
+    return_mail_locked();
     r.procs.store(procs, std::memory_order_seq_cst);
     r.stopping.store(false, std::memory_order_seq_cst);
     for (int i = procs - 1; i >= 0; --i) {

@@ -56,7 +56,10 @@ class func_timer {
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    // With its last handle goes one that its run has forgotten.
+    bool forgotten = callback_.dropped.load(std::memory_order_acquire);
+    std::uint32_t before = references_.fetch_sub(1, std::memory_order_acq_rel);
+    if (before == 1 || (before == 2 && forgotten && sched::take_dropped(callback_))) delete this;
   }
 
  private:

@@ -1,8 +1,8 @@
 #pragma once
 // The nodes of the tree of contexts. Not for programs.
 //
-// A node is counted by contexts and by the nodes below it. Parents know their children only as long as these are kept by
-// others.
+// A node is counted by contexts and by the nodes below it, which keep it whole, and by weak references, which keep only its
+// memory. Parents know their children only as long as these are kept by others.
 
 #include <atomic>
 #include <cstdint>
@@ -26,6 +26,11 @@ class context_node {
   // False: it is about to end.
   bool try_retain() noexcept;
 
+  void retain_weak() noexcept { weak_.fetch_add(1, std::memory_order_relaxed); }
+  void release_weak() noexcept {
+    if (weak_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
   context_node* parent() const noexcept { return parent_; }
   // Who is cancelled when this is: itself or one above; nullptr: nobody.
   cancel_node* scope() const noexcept { return scope_; }
@@ -34,7 +39,7 @@ class context_node {
 
  protected:
   virtual ~context_node() = default;
-  // Nobody keeps it any more.
+  // Nobody keeps it any more; its memory may stay.
   virtual void dispose() noexcept {}
   void set_scope(cancel_node* scope) noexcept { scope_ = scope; }
 
@@ -42,6 +47,7 @@ class context_node {
   void release_last() noexcept;
 
   std::atomic<std::uint32_t> strong_{1};
+  std::atomic<std::uint32_t> weak_{1};  // all the strong ones are one
   context_node* const parent_;
   cancel_node* scope_;
 };

@@ -31,7 +31,6 @@ template <class T, class Make, class Same>
 void pass_along_every_path(Make make, Same same) {
   run({.max_procs = 2}, [&] {
     for (std::size_t capacity : {0, 1, 3}) {
-      SCOPED_TRACE("capacity " + std::to_string(capacity));
       auto ch = runnel::make_chan<T>(capacity);
       int buffered = static_cast<int>(capacity);
       // Through the ring, twice around.

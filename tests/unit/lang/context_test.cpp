@@ -322,7 +322,7 @@ TEST(context, may_lose_its_handles_in_any_order) {
   std::vector<int> order{0, 1, 2, 3, 4};
   do {
     auto [a, cancel_a] = with_cancel(with_value<counted_key>(background(), test::counted(1)));
-    auto [b, cancel_b] = with_timeout(a, 1h);
+    auto [b, cancel_b] = with_cancel(a);
     auto done = b.done();
     std::vector<context> handles(2);
     handles[0] = std::move(a);
