@@ -5,6 +5,8 @@
 #include <system_error>
 #include <utility>
 
+#include "sched/switch.h"
+
 namespace runnel::detail {
 
 context_node::context_node(context_node* parent, cancel_node* scope) noexcept
@@ -208,33 +210,49 @@ void cancel_node::finish() noexcept {
   if (kept) release();  // not the last: whoever cancels keeps us
 }
 
-void cancel_node::cancel(context_errc err, const std::exception_ptr& cause) noexcept {
-  told all;
-  if (!set_error(err, cause, all)) {
-    wait_finished();
-    return;
-  }
+// Steps one and two, which others may wait for: not interrupted by the end of the run, since the runtime's zone is not left.
+// False: somebody else has cancelled this.
+bool cancel_node::cancel_inside(context_errc err, const std::exception_ptr& cause, told& all,
+                                cancel_child*& ours, cancel_child*& others) noexcept {
+  if (!set_error(err, cause, all)) return false;
   // Nodes are put in front, so that those below come before those above; each is asked for its children once.
-  cancel_child* ours = nullptr;
   while (all.nodes != nullptr) {
     cancel_child* child = all.nodes;
     all.nodes = child->next_told;
-    if (child->as_node()->set_error(err, cause, all)) {
-      child->next_told = ours;
-      ours = child;
-    } else {
-      // Somebody else cancels it: before we have, it is to be done.
-      child->as_node()->wait_finished();
-      child->unkeep();
-    }
+    cancel_child*& list = child->as_node()->set_error(err, cause, all) ? ours : others;
+    child->next_told = list;
+    list = child;
+  }
+  for (cancel_child* child = ours; child != nullptr; child = child->next_told) {
+    child->as_node()->finish();
+  }
+  finish();
+  return true;
+}
+
+void cancel_node::cancel(context_errc err, const std::exception_ptr& cause) noexcept {
+  told all;
+  cancel_child* ours = nullptr;
+  cancel_child* others = nullptr;  // cancelled by somebody else
+  sched::m* self = sched::enter();
+  bool first;
+  {
+    sched::pin inside(self);
+    first = cancel_inside(err, cause, all, ours, others);
+  }
+  if (self != nullptr) sched::leave(self);
+  if (!first) wait_finished();
+  while (others != nullptr) {
+    cancel_child* child = others;
+    others = child->next_told;
+    child->as_node()->wait_finished();
+    child->unkeep();
   }
   while (ours != nullptr) {
     cancel_child* child = ours;
     ours = child->next_told;
-    child->as_node()->finish();
     child->unkeep();
   }
-  finish();
   while (all.others != nullptr) {
     cancel_child* child = all.others;
     all.others = child->next_told;

@@ -3,7 +3,8 @@
 //
 // A cancellation goes over the tree in three steps, without recursion: every node below gets its error, and gives up its
 // children; then all their done channels are closed, the lowest first; then functions and stop tokens are told. While a
-// node has its error and is not finished, who asks for the error waits: done() is closed when an error is seen.
+// node has its error and is not finished, who asks for the error waits: done() is closed when an error is seen. The first two
+// steps are done within the runtime, so that no end of a run stops them half way.
 //
 // Invariants, under the lock
 //   err set       =>  the list of children is empty but for those that are about to end
@@ -87,6 +88,8 @@ class cancel_node : public context_node, public cancel_child {
   class closer;
   struct told;
 
+  bool cancel_inside(context_errc err, const std::exception_ptr& cause, told& all,
+                     cancel_child*& ours, cancel_child*& others) noexcept;
   bool set_error(context_errc err, const std::exception_ptr& cause, told& to) noexcept;
   void finish() noexcept;
   void observed_locked() noexcept;
