@@ -187,6 +187,8 @@ class sending {
   void close() const { chan_close(handle_core()); }
 
  private:
+  friend Self;
+  sending() = default;
   channel* handle_core() const noexcept { return static_cast<const Self*>(this)->core(); }
 };
 
@@ -213,6 +215,8 @@ class receiving {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  friend Self;
+  receiving() = default;
   channel* handle_core() const noexcept { return static_cast<const Self*>(this)->core(); }
 };
 

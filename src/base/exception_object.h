@@ -19,7 +19,7 @@ const T* exception_as(const std::exception_ptr& e) noexcept {
   const std::type_info* type = exception_type(e);
   if (type == nullptr) return nullptr;
   void* object;
-  __builtin_memcpy(&object, &e, sizeof object);
+  __builtin_memcpy(static_cast<void*>(&object), &e, sizeof object);
   return typeid(T).__do_catch(type, &object, 1) ? static_cast<const T*>(object) : nullptr;
 }
 

@@ -53,11 +53,7 @@ std::size_t choose(const selection& s) noexcept {
   for (std::size_t i = 0; i < s.n; ++i) {
     if (s.cases[i].refused || !looks_ready(s.cases[i])) continue;
     ++ready;
-    if (ready == 1) {
-      chosen = i;
-    } else if (random_below(s, ready) == 0) {
-      chosen = i;
-    }
+    if (ready == 1 || random_below(s, ready) == 0) chosen = i;
   }
   return chosen;
 }

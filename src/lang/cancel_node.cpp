@@ -311,11 +311,11 @@ std::stop_token cancel_node::stop_token() {
   std::stop_token token = stop_->get_token();
   lock_.release();
   if (!first) return token;
-  if (link(*relay)) {
-    (void)relay.release();  // the list's now
-  } else {
+  if (!link(*relay)) {
     source.request_stop();
+    return token;
   }
+  relay.release();  // NOLINT(bugprone-unused-return-value): the list's now
   return token;
 }
 

@@ -2,6 +2,7 @@
 
 #include <mutex>
 #include <string>
+#include <tuple>
 
 #include "runnel/panic.h"
 
@@ -33,7 +34,7 @@ bool errgroup::try_take_place() {
 }
 
 void errgroup::give_place() noexcept {
-  if (places_) (void)places_.try_recv();
+  if (places_) std::ignore = places_.try_recv();
   active_.fetch_sub(1, std::memory_order_release);  // last: then the limit may change
 }
 
@@ -65,11 +66,11 @@ void errgroup::run_part(part& p) {
   } catch (...) {
     std::exception_ptr thrown = std::current_exception();
     if (detail::is_goexit(thrown)) throw;
-    fail({}, std::move(thrown));
+    fail({}, thrown);
   }
 }
 
-void errgroup::fail(std::error_code code, std::exception_ptr thrown) noexcept {
+void errgroup::fail(std::error_code code, const std::exception_ptr& thrown) noexcept {
   {
     std::lock_guard hold(mu_);
     if (failed_) return;
@@ -79,7 +80,7 @@ void errgroup::fail(std::error_code code, std::exception_ptr thrown) noexcept {
   }
   if (!cancel_) return;
   if (thrown != nullptr) {
-    (*cancel_)(std::move(thrown));
+    (*cancel_)(thrown);
   } else {
     (*cancel_)(code);
   }

@@ -83,7 +83,7 @@ class errgroup {
   void give_place() noexcept;
   void start(part p);
   void run_part(part& p);
-  void fail(std::error_code code, std::exception_ptr thrown) noexcept;
+  void fail(std::error_code code, const std::exception_ptr& thrown) noexcept;
 
   wait_group running_;
   std::atomic<int> active_{0};
