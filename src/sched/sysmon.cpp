@@ -15,6 +15,8 @@ namespace {
 constexpr std::int64_t nap_ns_min = 20'000;
 constexpr std::int64_t nap_ns_max = 10'000'000;
 constexpr int short_naps = 50;
+constexpr std::int64_t drowsy_ns = 50'000'000;
+constexpr std::int64_t drowsy_nap_ns = 2'000'000;
 constexpr std::int64_t housekeeping_ns = 1'000'000'000;
 constexpr std::size_t idle_stacks_kept = 256;
 
@@ -116,14 +118,23 @@ void keep_house() noexcept {
   r.house_keepings.fetch_add(1, std::memory_order_relaxed);
 }
 
-// Sleeps while nothing can happen: every P is idle.
-void sleep_if_all_idle() noexcept {
+bool all_idle() noexcept {
   runtime& r = rt();
-  auto all_idle = [&] {
-    return r.gate.idle() >= r.procs.load(std::memory_order_relaxed) ||
-           !r.active.load(std::memory_order_relaxed);
-  };
-  if (!all_idle()) return;
+  return r.gate.idle() >= r.procs.load(std::memory_order_relaxed) ||
+         !r.active.load(std::memory_order_relaxed);
+}
+
+// Sleeps while nothing can happen: every P is idle, and has been for a while. A program that waits for something every
+// few microseconds should not wake us each time.
+void sleep_if_all_idle(std::int64_t& idle_since) noexcept {
+  runtime& r = rt();
+  if (!all_idle()) {
+    idle_since = 0;
+    return;
+  }
+  std::int64_t now = platform::nanotime();
+  if (idle_since == 0) idle_since = now;
+  if (now - idle_since < drowsy_ns) return;
   r.sysmon_asleep.store(true, std::memory_order_relaxed);
   base::hardware::fence();
   if (all_idle()) {
@@ -135,19 +146,23 @@ void sleep_if_all_idle() noexcept {
     }
   }
   r.sysmon_asleep.store(false, std::memory_order_relaxed);
+  idle_since = 0;
 }
 
 void sysmon(void*) {
   runtime& r = rt();
   int idle_rounds = 0;
+  std::int64_t idle_since = 0;
   std::int64_t nap = nap_ns_min;
   std::int64_t house_kept = platform::nanotime();
   std::atomic<std::uint32_t> bed{0};
   for (;;) {
     if (idle_rounds == 0) nap = nap_ns_min;
-    if (idle_rounds > short_naps) nap = std::min(nap * 2, nap_ns_max);
+    if (idle_rounds > short_naps)
+      nap = std::min(nap * 2, idle_since != 0 ? drowsy_nap_ns : nap_ns_max);
     platform::futex_wait(bed, 0, platform::nanotime() + nap);
-    sleep_if_all_idle();
+    sleep_if_all_idle(idle_since);
+    if (idle_since != 0) idle_rounds = short_naps + 1;
     std::int64_t now = platform::nanotime();
     bool busy = rescue(now);
     int n = r.p_made.load(std::memory_order_acquire);
