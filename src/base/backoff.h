@@ -24,4 +24,13 @@ class backoff {
   int count_ = 0;
 };
 
+// The same for code over a policy: what only pauses there yields here.
+template <class Sync>
+class patience {
+ public:
+  void wait() noexcept { Sync::pause(); }
+};
+template <>
+class patience<hardware> : public backoff {};
+
 }  // namespace runnel::base

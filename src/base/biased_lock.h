@@ -32,7 +32,7 @@
 
 namespace runnel::base {
 
-template <class Sync>
+template <class Sync, std::uint32_t FirstUses = 32>
 class biased_lock {
  public:
   // The identity of a party: an address aligned to 64, or this for those who never get the bias.
@@ -49,7 +49,8 @@ class biased_lock {
         held_by_ = &mine;
         return 0;
       }
-      mine.store(false, std::memory_order_relaxed);
+      // A release, although nothing was done inside: this is what the other may read instead of our last one.
+      mine.store(false, std::memory_order_release);
     }
     bool contended = held_.exchange(true, std::memory_order_acquire);
     if (contended) [[unlikely]]
@@ -78,7 +79,7 @@ class biased_lock {
   static constexpr std::uintptr_t nobody = 0;
 
   [[gnu::noinline]] void wait_for_held() noexcept {
-    backoff wait;
+    patience<Sync> wait;
     do {
       while (held_.load(std::memory_order_relaxed)) wait.wait();
     } while (held_.exchange(true, std::memory_order_acquire));
@@ -88,7 +89,7 @@ class biased_lock {
     word& owners = words_[bias_.load(std::memory_order_relaxed) & generation_mask];
     bias_.store(nobody, std::memory_order_relaxed);
     Sync::heavy_fence();
-    backoff wait;
+    patience<Sync> wait;
     while (owners.load(std::memory_order_acquire)) wait.wait();
   }
 
@@ -106,7 +107,7 @@ class biased_lock {
   std::uint8_t generation_ = 0;
   // Who has used it last without the bias, and how often in a row.
   std::uint32_t uses_ = 0;
-  std::uint32_t uses_before_bias_ = 32;
+  std::uint32_t uses_before_bias_ = FirstUses;
   std::uintptr_t last_ = nobody;
 };
 

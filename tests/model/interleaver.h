@@ -257,6 +257,7 @@ struct sync {
     if (explorer* e = scheduled()) order_all(*e, op_kind::fence, "fence");
   }
   static void light_fence() noexcept {}
+  static bool asymmetric() noexcept { return true; }
   static void heavy_fence() noexcept {
     if (explorer* e = scheduled()) order_all(*e, op_kind::heavy_fence, "heavy fence");
   }
