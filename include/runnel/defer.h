@@ -56,7 +56,8 @@ defer(F&&, Args&&...) -> defer<std::decay_t<F>, std::decay_t<Args>...>;
 // body takes (defer_stack& defer) and returns R, or takes (defer_stack& defer, R& result) and returns R, which is stored
 // in result, or nothing. Deferred calls may read and change result, which is what func returns. Of a body that has
 // panicked and been recovered, and has no result, R() is returned. A panic in a deferred call takes over from the one
-// before; the others are still called. goexit runs them all.
+// before; the others are still called. goexit runs them all. The body's own variables are gone when deferred calls run:
+// what these refer to has to live outside of body.
 template <class R = void, class Body>
 R func(Body&& body) {
   if constexpr (std::is_void_v<R>) {

@@ -44,6 +44,10 @@ class panic_error : public std::exception {
   // The goroutine that panicked; 0: a plain thread.
   std::uint64_t goroutine() const noexcept;
 
+ protected:
+  // `from`: where the backtrace begins.
+  panic_error(std::any value, std::string text, void* from);
+
  private:
   std::shared_ptr<const detail::panic_content> content_;
 };

@@ -40,10 +40,10 @@ panic_record* release_panics() noexcept {
   return std::exchange(current_panic_state().newest, nullptr);
 }
 
-void adopt_panics(panic_record* newest) noexcept {
+void adopt_panics(panic_record* newest, const std::exception_ptr& thrown) {
   panic_state& state = current_panic_state();
   drop_panics(state, nullptr);
-  state.newest = newest;
+  state.newest = newest != nullptr ? newest : new panic_record(thrown, nullptr);
 }
 
 void panic_nil_call() { throw runtime_error("invalid memory address or nil pointer dereference"); }

@@ -2,7 +2,9 @@
 
 #include "runnel/panic.h"
 
+#include <algorithm>
 #include <any>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -13,21 +15,31 @@
 namespace runnel {
 namespace {
 
-std::shared_ptr<const detail::panic_content> content_of(std::any value, std::string text) {
+// `from`: the return address in the frame where the backtrace begins.
+std::shared_ptr<const detail::panic_content> content_of(std::any value, std::string text,
+                                                        void* from) {
+  constexpr int ours = 8;  // more calls than lie between
   auto made = std::make_shared<detail::panic_content>();
   made->value = std::move(value);
   made->text = std::move(text);
   made->goroutine = goroutine_id();
-  // Without this function and the constructor.
-  made->frame_count =
-      platform::capture_backtrace(made->frames, detail::panic_content::frames_max, 2);
+  void* frames[detail::panic_content::frames_max + ours];
+  int count = platform::capture_backtrace(frames, static_cast<int>(std::size(frames)), 0);
+  auto* first = std::find(frames, frames + std::min(count, ours), from);
+  if (first == frames + std::min(count, ours)) first = frames;
+  auto kept = std::min<std::ptrdiff_t>(frames + count - first, detail::panic_content::frames_max);
+  std::copy_n(first, kept, made->frames);
+  made->frame_count = static_cast<int>(kept);
   return made;
 }
 
 }  // namespace
 
 [[gnu::noinline]] panic_error::panic_error(std::any value, std::string text)
-    : content_(content_of(std::move(value), std::move(text))) {}
+    : panic_error(std::move(value), std::move(text), __builtin_return_address(0)) {}
+
+panic_error::panic_error(std::any value, std::string text, void* from)
+    : content_(content_of(std::move(value), std::move(text), from)) {}
 
 // Here, so that there is one vtable and one type_info.
 panic_error::~panic_error() = default;
@@ -40,7 +52,8 @@ std::span<void* const> panic_error::backtrace() const noexcept {
 
 std::uint64_t panic_error::goroutine() const noexcept { return content_->goroutine; }
 
-runtime_error::runtime_error(const std::string& text) : panic_error(text, text) {}
+[[gnu::noinline]] runtime_error::runtime_error(const std::string& text)
+    : panic_error(text, text, __builtin_return_address(0)) {}
 runtime_error::~runtime_error() = default;
 
 const std::any& panic_info::value() const noexcept {

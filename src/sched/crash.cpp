@@ -92,6 +92,8 @@ void print_stack(std::string& out, const std::exception_ptr& e) {
   std::exception_ptr e = std::current_exception();
   std::string out;
   detail::panic_record* newest = detail::current_panic_state().newest;
+  // Compilers may end a noexcept function by a bare call of terminate, which leaves us without a current exception.
+  if (e == nullptr && newest != nullptr && std::uncaught_exceptions() > 0) e = newest->exception;
   if (e == nullptr) {
     out = "fatal error: std::terminate called\n";
   } else if (newest != nullptr && newest->exception == e) {

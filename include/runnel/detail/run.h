@@ -37,7 +37,7 @@ bool is_goexit(const std::exception_ptr& e) noexcept;
 
 // What is known of the panics under way goes with the exception from the main goroutine to the thread in run().
 panic_record* release_panics() noexcept;
-void adopt_panics(panic_record* newest) noexcept;
+void adopt_panics(panic_record* newest, const std::exception_ptr& thrown);
 
 // The main goroutine's function, its arguments, and what came of it; lives on the stack of run()'s caller.
 template <class F, class... Args>
@@ -55,7 +55,7 @@ class main_call {
 
   result get() {
     if (error_) {
-      adopt_panics(panics_);
+      adopt_panics(panics_, error_);
       std::rethrow_exception(std::move(error_));
     }
     if constexpr (std::is_reference_v<result>) {
