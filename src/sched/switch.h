@@ -4,6 +4,8 @@
 // After any function here that returns an M, the caller may be on another thread: use that M, forget the
 // old one. Nothing in this file may be called with a runtime lock held.
 
+#include <algorithm>
+
 #include "platform/context.h"
 #include "platform/tls.h"
 #include "sched/g.h"
@@ -187,13 +189,16 @@ inline void notify_work_with_p() noexcept {
   if (rt().procs.load(std::memory_order_relaxed) > 1) notify_work();
 }
 
-// The same for a goroutine that was woken and put in front of an empty ring. Mostly the waker parks next, and the
+// The same for a goroutine that was woken and put in front. Mostly the waker parks next, and the
 // goroutine runs here; whoever comes to look finds nothing, and has only disturbed. After vain visits, ever more such
 // wake-ups are not announced. Should the waker go on for long after all, sysmon sees the queue stand still.
+inline constexpr std::uint32_t several_weight = 16;
 inline void notify_ready(p& pp) noexcept {
   if (rt().procs.load(std::memory_order_relaxed) == 1) return;
-  if (pp.quiet_wakes != 0 && pp.queue.ring_empty()) {
-    --pp.quiet_wakes;
+  if (pp.quiet_wakes != 0) {
+    // With more than one waiting, a visit is less likely to be in vain.
+    std::uint32_t weight = pp.queue.ring_empty() ? 1 : several_weight;
+    pp.quiet_wakes -= std::min(pp.quiet_wakes, weight);
     return;
   }
   if (!rt().gate.nobody_will_come()) return;
