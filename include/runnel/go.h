@@ -63,13 +63,14 @@ auto run(F&& f, Args&&... args) -> std::invoke_result_t<std::decay_t<F>, std::de
 // throws; then no goroutine was started.
 template <class F, class... Args>
   requires(!std::is_same_v<std::decay_t<F>, go_options>)
-void go(F&& f, Args&&... args) {
-  detail::spawn(nullptr, std::forward<F>(f), std::forward<Args>(args)...);
+[[gnu::noinline]] void go(F&& f, Args&&... args) {
+  detail::spawn(nullptr, __builtin_return_address(0), std::forward<F>(f),
+                std::forward<Args>(args)...);
 }
 
 template <class F, class... Args>
-void go(const go_options& o, F&& f, Args&&... args) {
-  detail::spawn(&o, std::forward<F>(f), std::forward<Args>(args)...);
+[[gnu::noinline]] void go(const go_options& o, F&& f, Args&&... args) {
+  detail::spawn(&o, __builtin_return_address(0), std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 // Lets other goroutines run first, if any are waiting (Gosched). On a plain thread: sched_yield.

@@ -3,6 +3,7 @@
 
 #include "runnel/chan.h"
 #include "runnel/context.h"
+#include "runnel/debug.h"
 #include "runnel/defer.h"
 #include "runnel/go.h"
 #include "runnel/goroutine_local.h"

@@ -3,26 +3,17 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/hooks.h"
+#include "base/text_writer.h"
 
 namespace runnel::base {
 
 constinit hook_table hooks;
 
-void write_error(std::string_view text) noexcept {
-  while (!text.empty()) {
-    ssize_t n = write(STDERR_FILENO, text.data(), text.size());
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return;
-    }
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
+void write_error(std::string_view text) noexcept { write_all(STDERR_FILENO, text); }
 
 void fatal(std::string_view what) noexcept { fatal({}, what); }
 
@@ -47,7 +38,7 @@ void fatal(std::string_view advice, std::string_view what) noexcept {
   write_error("fatal error: ");
   write_error(what);
   write_error("\n");
-  if (auto list = hooks.list_goroutines.load(std::memory_order_acquire)) list();
+  if (auto tell = hooks.tell_and_exit.load(std::memory_order_acquire)) tell();
   _exit(2);
 }
 

@@ -6,8 +6,8 @@
 namespace runnel::base {
 
 struct hook_table {
-  // By sched, for fatal(): lists all goroutines on standard error. Must neither allocate nor wait.
-  std::atomic<void (*)() noexcept> list_goroutines{nullptr};
+  // By sched, for fatal(): writes the stacks of all goroutines to standard error and ends the process.
+  std::atomic<void (*)() noexcept> tell_and_exit{nullptr};
 };
 
 extern constinit hook_table hooks;

@@ -49,6 +49,11 @@ class intrusive_queue {
     size_ += other.size_;
     other = intrusive_queue{};
   }
+  // For looking only.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (T* item = head_; item != nullptr; item = static_cast<T*>(item->next)) visit(*item);
+  }
 
  private:
   T* head_ = nullptr;

@@ -38,10 +38,10 @@ void errgroup::give_place() noexcept {
   active_.fetch_sub(1, std::memory_order_release);  // last: then the limit may change
 }
 
-void errgroup::start(part p) {
+void errgroup::start(part p, void* creator_pc) {
   try {
     running_.add(1);
-    runnel::go([this, p = std::move(p)]() mutable {
+    detail::spawn(nullptr, creator_pc, [this, p = std::move(p)]() mutable {
       // Also when the part ends by goexit. The place first: wait() may end the group.
       struct finish {
         errgroup& group;

@@ -60,6 +60,19 @@ class stack_space {
     }
   }
 
+  // The same one by one: how many there are, and slot `number` of them.
+  std::size_t handed_out() const noexcept { return handed_out_.load(std::memory_order_acquire); }
+  stack_slot slot_at(std::size_t number) const noexcept {
+    std::size_t left = number;
+    std::size_t a = 0;
+    for (;; ++a) {
+      auto slots = static_cast<std::size_t>(arenas_[a].end - arenas_[a].begin) / slot_size_;
+      if (left < slots) break;
+      left -= slots;
+    }
+    return {arenas_[a].begin + left * slot_size_, slot_size_, guard_size, number};
+  }
+
   // Takes back slots; their pages are released here.
   void give_back(const stack_slot* slots, std::size_t count) noexcept;
 

@@ -45,7 +45,6 @@ int& errno_ref() { return platform::errno_ref(); }
 
 namespace detail {
 
-void begin_blocking() noexcept { sched::begin_blocking(); }
 void end_blocking() noexcept { sched::end_blocking(); }
 
 void goexit() {

@@ -5,9 +5,10 @@
 
 namespace runnel::sched {
 
-void begin_blocking() noexcept {
+void begin_blocking_at(const platform::registers& caller) noexcept {
   m* self = enter();
   if (self == nullptr || self->pinned != 0) return;
+  self->blocked_at = caller;
   self->current->reason.store(wait_reason::blocking, std::memory_order_relaxed);
   p& pp = *self->processor;
   disown(*self);
@@ -26,3 +27,8 @@ void end_blocking() noexcept {
 }
 
 }  // namespace runnel::sched
+
+// By the assembly function runnel_begin_blocking.
+extern "C" void runnel_begin_blocking_at(const runnel::platform::registers* caller) noexcept {
+  runnel::sched::begin_blocking_at(*caller);
+}

@@ -6,4 +6,7 @@ namespace runnel::sched {
 // Makes it the program's terminate handler.
 void install_crash_report() noexcept;
 
+// After base::fatal has written what is wrong: all goroutines.
+void tell_of_fatal_error() noexcept;
+
 }  // namespace runnel::sched

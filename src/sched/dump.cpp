@@ -1,65 +1,107 @@
 #include "sched/dump.h"
 
-#include <cstdio>
-
-#include "base/check.h"
-#include "sched/switch.h"
+#include <algorithm>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
 
 namespace runnel::sched {
 namespace {
 
-const char* to_string(g_state state) noexcept {
-  switch (state) {
-    case g_state::idle: return "idle";
-    case g_state::runnable: return "runnable";
-    case g_state::running: return "running";
-    case g_state::waiting: return "waiting";
-    case g_state::frozen: return "frozen";
-  }
-  return "?";
+// Goroutines that show the same.
+struct likes {
+  static constexpr std::size_t ids_max = 8;
+  goroutine_sample first;
+  std::vector<std::uint64_t> ids;
+  std::uint64_t count = 0;
+};
+
+bool alike(const goroutine_sample& a, const goroutine_sample& b) {
+  return a.state == b.state && a.creator_pc == b.creator_pc && a.no_stack == b.no_stack &&
+         std::ranges::equal(a.stack(), b.stack());
 }
 
-void print_header(std::uint64_t id, const char* state) noexcept {
-  char line[96];
-  int n = std::snprintf(line, sizeof line, "\ngoroutine %llu [%s]:\n",
-                        static_cast<unsigned long long>(id), state);
-  if (n > 0) base::write_error({line, static_cast<std::size_t>(n)});
+std::size_t hash_of(const goroutine_sample& one) {
+  auto hash = reinterpret_cast<std::size_t>(one.state);
+  for (void* frame : one.stack()) {
+    hash = (hash ^ reinterpret_cast<std::size_t>(frame)) * 0x100000001b3;
+  }
+  return hash;
 }
+
+class folder {
+ public:
+  void add(const goroutine_sample& one) {
+    auto [begin, end] = found_.equal_range(hash_of(one));
+    for (auto at = begin; at != end; ++at) {
+      if (alike(groups_[at->second].first, one)) {
+        join(groups_[at->second], one);
+        return;
+      }
+    }
+    found_.emplace(hash_of(one), groups_.size());
+    groups_.push_back({one, {}, 0});
+    join(groups_.back(), one);
+  }
+
+  // The most frequent first.
+  void print(base::text_writer& out, stack_printer& stacks) {
+    std::ranges::stable_sort(groups_,
+                             [](const likes& a, const likes& b) { return a.count > b.count; });
+    for (const likes& group : groups_) {
+      if (group.count > 1) {
+        out << '\n' << group.count << " goroutines with the same stack:";
+        for (std::uint64_t id : group.ids) out << ' ' << id;
+        out << (group.count > group.ids.size() ? " ...\n" : "\n");
+      }
+      out << (group.count > 1 ? "" : "\n");
+      print_goroutine(out, stacks, group.first);
+    }
+  }
+
+ private:
+  static void join(likes& group, const goroutine_sample& one) {
+    ++group.count;
+    if (group.ids.size() < likes::ids_max) group.ids.push_back(one.id);
+    group.first.waited_s = std::max(group.first.waited_s, one.waited_s);
+  }
+
+  std::vector<likes> groups_;
+  std::unordered_multimap<std::size_t, std::size_t> found_;
+};
 
 }  // namespace
 
-const char* to_string(wait_reason reason) noexcept {
-  switch (reason) {
-    case wait_reason::none: return "waiting";
-    case wait_reason::sleep: return "sleep";
-    case wait_reason::mutex_lock: return "sync.Mutex.Lock";
-    case wait_reason::shared_mutex_lock: return "sync.RWMutex.Lock";
-    case wait_reason::shared_mutex_lock_shared: return "sync.RWMutex.RLock";
-    case wait_reason::cond_wait: return "sync.Cond.Wait";
-    case wait_reason::semaphore_acquire: return "semacquire";
-    case wait_reason::once_call: return "sync.Once.Do";
-    case wait_reason::chan_send: return "chan send";
-    case wait_reason::chan_receive: return "chan receive";
-    case wait_reason::chan_send_nil: return "chan send (nil chan)";
-    case wait_reason::chan_receive_nil: return "chan receive (nil chan)";
-    case wait_reason::select: return "select";
-    case wait_reason::select_no_cases: return "select (no cases)";
-    case wait_reason::wait_group_wait: return "sync.WaitGroup.Wait";
-    case wait_reason::blocking: return "blocking";
+void print_goroutine(base::text_writer& out, stack_printer& stacks, const goroutine_sample& one) {
+  print_header(out, one);
+  if (one.no_stack != nullptr) {
+    out << "\t(" << one.no_stack << ")\n";
+  } else {
+    stacks.print(out, one.stack());
   }
-  return "?";
+  if (one.creator_pc != nullptr && one.creator != 0) {
+    stacks.print_creator(out, one.creator, one.creator_pc);
+  }
 }
 
-void list_goroutines() noexcept {
-  runtime& r = rt();
-  std::uint32_t epoch = r.epoch.load(std::memory_order_relaxed);
-  r.gs.for_each([epoch](g& one) {
-    g_state state = one.state.load(std::memory_order_relaxed);
-    if (one.epoch != epoch || state == g_state::frozen) return;
-    wait_reason reason = one.reason.load(std::memory_order_relaxed);
-    print_header(one.id.load(std::memory_order_relaxed),
-                 reason == wait_reason::none ? to_string(state) : to_string(reason));
-  });
+void dump_goroutines(base::text_writer& out, stack_printer& stacks, const dump_options& how) {
+  survey all(how.kind);
+  folder groups;
+  for (auto batch = all.next(); !batch.empty(); batch = all.next()) {
+    for (const goroutine_sample& one : batch) {
+      if (one.id == how.without) continue;
+      if (how.fold) {
+        groups.add(one);
+      } else {
+        out << '\n';
+        print_goroutine(out, stacks, one);
+      }
+    }
+  }
+  if (how.fold) groups.print(out, stacks);
+  if (all.more_not_begun() != 0) {
+    out << "\n... and " << all.more_not_begun() << " more goroutines that have not begun\n";
+  }
 }
 
 }  // namespace runnel::sched

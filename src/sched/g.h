@@ -15,6 +15,7 @@
 //
 // Invariants
 //   state != running   =>  its registers are saved in `context`, once the post-switch action has run
+//   state == runnable or waiting, and no switch is under way  =>  its stack may be walked from `context`
 //   epoch != the runtime's  =>  frozen
 // Who touches what: the M that runs it, everything. A waker: `next`, `state`, after it has taken the G out of
 // the wait list. Dumps read id, name, state and reason without a lock: these are atomic or set while idle.
@@ -83,7 +84,6 @@ enum class wait_reason : std::uint8_t {
   select_no_cases,
   blocking,
 };
-const char* to_string(wait_reason reason) noexcept;
 
 struct alignas(64) g : runnable {
   std::atomic<g_state> state{g_state::idle};
@@ -91,6 +91,7 @@ struct alignas(64) g : runnable {
   std::uint32_t epoch = 0;
   m* locked_m = nullptr;  // lock_os_thread: runs on this M only
   execution context;
+  std::uint32_t waiting_since = 0;  // seconds, by the runtime's coarse clock
   // A switch touches what is above: one cache line.
   task* work = nullptr;
   std::uint32_t lock_count = 0;

@@ -65,6 +65,19 @@ void g_pool::give(g* one) noexcept {
   pool->idle.push_front(one);
 }
 
+g* g_pool::next(cursor& at, std::size_t& looks) noexcept {
+  for (; at.pool < pools_.size(); ++at.pool, at.slot = 0) {
+    size_pool* pool = pools_[at.pool].load(std::memory_order_acquire);
+    if (pool == nullptr) continue;
+    for (; looks != 0 && at.slot < pool->space.handed_out(); --looks) {
+      g& one = *place_g(pool->space.slot_at(at.slot++));
+      if (one.state.load(std::memory_order_acquire) != g_state::idle) return &one;
+    }
+    if (looks == 0) return nullptr;
+  }
+  return nullptr;
+}
+
 std::size_t g_pool::trim(std::size_t keep) noexcept {
   constexpr std::size_t batch = 64;
   std::size_t trimmed = 0;

@@ -50,6 +50,14 @@ class g_pool {
     }
   }
 
+  // The same step by step: the next G that may be at work, after looking at no more than `looks` slots. nullptr: looks
+  // is 0, or that was the last.
+  struct cursor {
+    std::size_t pool = 0;
+    std::size_t slot = 0;
+  };
+  g* next(cursor& at, std::size_t& looks) noexcept;
+
  private:
   struct size_pool {
     explicit size_pool(std::size_t slot_size) noexcept : space(slot_size) {}

@@ -47,6 +47,15 @@ class global_queue {
     return n;
   }
 
+  // For looking only.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const block* one = head_; one != nullptr; one = one->next) {
+      for (std::uint32_t i = one->begin; i < one->end; ++i) visit(*one->items[i]);
+    }
+    linked_.for_each(visit);
+  }
+
  private:
   struct block {
     static constexpr std::uint32_t capacity = 126;

@@ -17,10 +17,10 @@
 #include "runnel/panic.h"
 #include "sched/blocking.h"
 #include "sched/crash.h"
-#include "sched/dump.h"
 #include "sched/goroutine.h"
 #include "sched/idle.h"
 #include "sched/mail.h"
+#include "sched/reporter.h"
 #include "sched/switch.h"
 #include "sched/sysmon.h"
 #include "sched/timer_callback.h"
@@ -32,6 +32,7 @@ namespace {
 void after_fork_in_child() {
   runtime& r = rt();
   r.forked.store(true, std::memory_order_relaxed);
+  r.reporter_started.store(false, std::memory_order_relaxed);  // none of the runtime's threads is
   if (m* self = current_m()) self->shake.surrender();  // its next entry is refused
 }
 
@@ -39,7 +40,7 @@ void initialize_once() {
   static const bool done = [] {
     platform::register_membarrier();
     install_crash_report();
-    base::hooks.list_goroutines.store(&list_goroutines, std::memory_order_release);
+    base::hooks.tell_and_exit.store(&tell_of_fatal_error, std::memory_order_release);
     pthread_atfork(nullptr, nullptr, &after_fork_in_child);
     return true;
   }();
@@ -184,9 +185,10 @@ void run_main(const options& o, void (*call)(void*), void* argument) {
         auto* main = static_cast<main_closure*>(memory);
         main->call(main->argument);
       },
-      nullptr, __builtin_return_address(0));
+      nullptr, nullptr);
   if (!r.sysmon_started) {
     r.sysmon_started = true;
+    start_reporter();
     start_sysmon();
   }
   start_the_world(procs);

@@ -18,8 +18,10 @@
 #include "base/sync_policy.h"
 #include "platform/exceptions.h"
 #include "platform/parker.h"
+#include "platform/stack_walk.h"
 #include "sched/g.h"
 #include "sched/handshake.h"
+#include "sched/interrupt.h"
 
 namespace runnel::sched {
 
@@ -42,6 +44,8 @@ struct alignas(64) m {
   int pinned = 0;  // user code that the runtime calls while it holds a lock: see pin in switch.h
   bool moving = false;  // an element of a channel, likewise
   post_switch post;
+  platform::registers
+      blocked_at{};  // where the goroutine went into blocking(): for a look at its stack
   platform::exception_state* exceptions = nullptr;  // the thread's
   execution own;
 
@@ -52,6 +56,8 @@ struct alignas(64) m {
   bool exit_thread = false;     // a locked goroutine ended: its thread ends too
   runnable* pending = nullptr;  // to run next, before any search
   g* locked_g = nullptr;        // lock_os_thread: runs nothing else
+
+  interruption interrupted;  // for a look at the stack of what runs here
 
   // Idle.
   platform::parker parked;

@@ -8,7 +8,12 @@
 namespace runnel::sched {
 namespace {
 
-void publish_globally(m&, g* left, void*) { put_global(left); }
+// Runnable only now: without a P the world may be stopped meanwhile, and who looks at stacks then must not take this one
+// for suspended before it is.
+void publish_globally(m&, g* left, void*) {
+  left->state.store(g_state::runnable, std::memory_order_release);
+  put_global(left);
+}
 
 void publish_locally(m& self, g* left, void*) {
   put_local(self, left, false);
@@ -42,7 +47,6 @@ m* reacquire(m* self) noexcept {
     wake_sysmon();
     return self;
   }
-  me->state.store(g_state::runnable, std::memory_order_relaxed);
   return suspend_to_loop(self, {&publish_globally, me, nullptr});
 }
 
@@ -64,7 +68,6 @@ m* enter_slow(m* self) noexcept {
   if ((set & bits::preempt) != 0) {
     self->shake.clear(bits::preempt);
     g* me = self->current;
-    me->state.store(g_state::runnable, std::memory_order_relaxed);
     return suspend(self, {&publish_globally, me, nullptr});
   }
   return self;
@@ -82,6 +85,7 @@ m* park(m* self, wait_reason why, post_switch post) noexcept {
     refuse_to_wait();
   g* me = self->current;
   me->reason.store(why, std::memory_order_relaxed);
+  me->waiting_since = rt().seconds.load(std::memory_order_relaxed);
   me->state.store(g_state::waiting, std::memory_order_relaxed);
   self = suspend(self, post);
   me->reason.store(wait_reason::none, std::memory_order_relaxed);
@@ -107,7 +111,6 @@ m* yield_now(m* self) noexcept {
   g* me = self->current;
   if (self->pinned != 0) return self;
   if (me->locked_m != nullptr) {
-    me->state.store(g_state::runnable, std::memory_order_relaxed);
     return suspend_to_loop(self, {&publish_globally, me, nullptr});
   }
   runnable* next = next_fast(*self);
@@ -119,7 +122,6 @@ m* yield_now(m* self) noexcept {
                   (pp.timers.next() != platform::time_never &&
                    fire_timers(*self, pp, platform::nanotime()) != 0);
     if (!others) return self;
-    me->state.store(g_state::runnable, std::memory_order_relaxed);
     return suspend_to_loop(self, {&publish_globally, me, nullptr});
   }
   me->state.store(g_state::runnable, std::memory_order_relaxed);

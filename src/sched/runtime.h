@@ -27,6 +27,9 @@
 
 namespace runnel::sched {
 
+struct trouble;
+struct dump_wish;
+
 inline constexpr int max_procs_limit = 1024;
 inline constexpr std::uint32_t vain_visits_max = 14;
 
@@ -61,9 +64,21 @@ struct runtime {
 
   // sysmon
   platform::parker sysmon_bed;
+  std::atomic<int> sysmon_tid{0};
   std::atomic<bool> sysmon_asleep{false};
   bool sysmon_started = false;
   std::atomic<bool> follow_quota{true};  // until the program chooses a number itself
+
+  // Seconds of the monotonic clock, near enough: how long goroutines wait. Sysmon's; when it sleeps, nobody parks.
+  std::atomic<std::uint32_t> seconds{0};
+
+  // Reports: sched/reporter.h
+  std::atomic<bool> reporter_started{false};
+  std::atomic<int> reporter_tid{0};
+  std::atomic<bool> quit_wished{false};
+  std::atomic<const struct trouble*> trouble{nullptr};
+  std::atomic<dump_wish*> dump_wishes{nullptr};
+  platform::parker reporter_bed;
 
   // Goroutines
   g_pool gs;

@@ -20,6 +20,13 @@ constexpr std::int64_t drowsy_nap_ns = 2'000'000;
 constexpr std::int64_t housekeeping_ns = 1'000'000'000;
 constexpr std::size_t idle_stacks_kept = 256;
 
+void note_time(std::int64_t now) noexcept {
+  auto seconds = static_cast<std::uint32_t>(now / 1'000'000'000);
+  std::atomic<std::uint32_t>& known = rt().seconds;
+  if (known.load(std::memory_order_relaxed) != seconds)
+    known.store(seconds, std::memory_order_relaxed);
+}
+
 bool work_waits_for(p& pp, std::int64_t now) noexcept {
   runtime& r = rt();
   if (!pp.queue.empty() || pp.mail_size.load(std::memory_order_relaxed) != 0 ||
@@ -151,10 +158,12 @@ void sleep_if_all_idle(std::int64_t& idle_since) noexcept {
 
 void sysmon(void*) {
   runtime& r = rt();
+  r.sysmon_tid.store(platform::thread_id(), std::memory_order_relaxed);
   int idle_rounds = 0;
   std::int64_t idle_since = 0;
   std::int64_t nap = nap_ns_min;
   std::int64_t house_kept = platform::nanotime();
+  note_time(house_kept);
   std::atomic<std::uint32_t> bed{0};
   for (;;) {
     if (idle_rounds == 0) nap = nap_ns_min;
@@ -164,6 +173,7 @@ void sysmon(void*) {
     sleep_if_all_idle(idle_since);
     if (idle_since != 0) idle_rounds = short_naps + 1;
     std::int64_t now = platform::nanotime();
+    note_time(now);
     bool busy = rescue(now);
     int n = r.p_made.load(std::memory_order_acquire);
     for (int i = 0; i < n; ++i) busy |= watch(*r.all_p[i].load(std::memory_order_acquire), now);
@@ -189,7 +199,10 @@ void wake_sysmon() noexcept {
   runtime& r = rt();
   // Pairs with the fence in sleep_if_all_idle: it sees our P busy, or we see it asleep.
   base::hardware::fence();
-  if (r.sysmon_asleep.load(std::memory_order_relaxed)) r.sysmon_bed.unpark();
+  if (r.sysmon_asleep.load(std::memory_order_relaxed)) {
+    note_time(platform::nanotime());  // it may have slept for hours, and we park before it is up
+    r.sysmon_bed.unpark();
+  }
 }
 
 }  // namespace runnel::sched

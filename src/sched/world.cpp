@@ -38,16 +38,19 @@ void stop_idle_ps() noexcept {
 }
 
 // Claims the P of every M outside the runtime; one fence for all. True: all are stopped.
-bool claim_all() noexcept {
+enum class idle_ps { stopped, left };
+bool claim_all(idle_ps which) noexcept {
   runtime& r = rt();
-  stop_idle_ps();
+  if (which == idle_ps::stopped) stop_idle_ps();
   int n = r.p_made.load(std::memory_order_acquire);
   m* owners[max_procs_limit];
   bool all = true;
   for (int i = 0; i < n; ++i) {
     p& pp = *r.all_p[i].load(std::memory_order_relaxed);
     owners[i] = nullptr;
-    if (pp.status.load(std::memory_order_acquire) == p_status::stopped) continue;
+    p_status status = pp.status.load(std::memory_order_acquire);
+    if (status == p_status::stopped) continue;
+    if (status == p_status::idle && which == idle_ps::left) continue;  // nobody may take it now
     owners[i] = pp.owner.load(std::memory_order_acquire);
     if (owners[i] == nullptr) {
       all = false;  // on its way from hand to hand
@@ -90,7 +93,7 @@ void stop_the_world() noexcept {
     platform::lock_guard hold(r.lock);
     r.stopping.store(true, std::memory_order_seq_cst);
   }
-  for (int tries = 0; !claim_all(); ++tries) {
+  for (int tries = 0; !claim_all(idle_ps::stopped); ++tries) {
     // Ms in the runtime need the CPU to get out of it; mostly it is a matter of nanoseconds.
     if (tries < 16) {
       for (int i = 0; i < 64; ++i) base::hardware::pause();
@@ -148,6 +151,34 @@ void start_the_world(int procs) noexcept {
   if (r.global_size.load(std::memory_order_relaxed) != 0) notify_work();
   std::int64_t due = earliest_timer();
   if (due != platform::time_never) watch_timer(due);
+}
+
+void resume_the_world() noexcept {
+  runtime& r = rt();
+  if (r.active.load(std::memory_order_acquire)) {
+    start_the_world(r.procs.load(std::memory_order_relaxed));
+  } else {
+    r.world.release();
+  }
+}
+
+void stop_for_report(const m* troubled) noexcept {
+  runtime& r = rt();
+  std::int64_t deadline = platform::nanotime() + 100'000'000;
+  std::atomic<std::uint32_t> bed{0};
+  auto nap = [&] {
+    platform::futex_wait(bed, 0, platform::nanotime() + 50'000);
+    return platform::nanotime() < deadline;
+  };
+  while (!r.world.try_acquire() && nap()) {
+  }
+  r.stopping.store(true, std::memory_order_seq_cst);
+  if (troubled != nullptr && troubled->processor != nullptr &&
+      troubled->shake.where() == zone::runtime) {
+    troubled->processor->status.store(p_status::stopped, std::memory_order_release);
+  }
+  while (!claim_all(idle_ps::left) && nap()) {
+  }
 }
 
 int set_procs(int n) noexcept {

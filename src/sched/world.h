@@ -19,6 +19,14 @@ p& first_p() noexcept;
 // Sets the number of Ps and lets them run.
 void start_the_world(int procs) noexcept;
 
+// Starts it again with the Ps there were; does nothing but release it outside of a run.
+void resume_the_world() noexcept;
+
+// For a report after which the program ends: stops what can be stopped in a tenth of a second, without waiting for locks
+// that whoever is in trouble may hold. The P of the M in trouble (nullptr: none), which waits for the report, counts
+// as stopped.
+void stop_for_report(const m* troubled) noexcept;
+
 // By the scheduling loop when it sees `stopping`: gives its P to the stopper.
 void give_up_for_stop(m& self) noexcept;
 

@@ -12,6 +12,9 @@
 
 #include "runnel/detail/panic_state.h"
 
+// Assembly: notes the caller's registers, for reports, and hands the P on.
+extern "C" void runnel_begin_blocking() noexcept;
+
 namespace runnel {
 
 struct options;
@@ -21,11 +24,10 @@ namespace detail {
 // Runs call(argument) as the main goroutine and returns when it has returned. The caller is a plain thread.
 void run_main(const options& o, void (*call)(void*), void* argument);
 
-void begin_blocking() noexcept;
 void end_blocking() noexcept;
 
 struct blocking_region {
-  blocking_region() noexcept { begin_blocking(); }
+  [[gnu::always_inline]] blocking_region() noexcept { runnel_begin_blocking(); }
   ~blocking_region() { end_blocking(); }
   blocking_region(const blocking_region&) = delete;
   blocking_region& operator=(const blocking_region&) = delete;

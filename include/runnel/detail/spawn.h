@@ -54,8 +54,10 @@ class goroutine_closure {
   [[no_unique_address]] std::tuple<Args...> args_;
 };
 
+// creator_pc: a return address in whoever asked for it. Callers are never inlined, so that theirs is one.
 template <class F, class... Args>
-[[gnu::always_inline]] inline void spawn(const go_options* options, F&& f, Args&&... args) {
+[[gnu::always_inline]] inline void spawn(const go_options* options, void* creator_pc, F&& f,
+                                         Args&&... args) {
   using closure = goroutine_closure<std::decay_t<F>, std::decay_t<Args>...>;
   spawn_slot slot = spawn_prepare(sizeof(closure), alignof(closure));
   if constexpr (std::is_nothrow_constructible_v<std::decay_t<F>, F> &&
@@ -69,7 +71,7 @@ template <class F, class... Args>
       throw;
     }
   }
-  spawn_commit(slot, &closure::invoke, options, __builtin_return_address(0));
+  spawn_commit(slot, &closure::invoke, options, creator_pc);
 }
 
 }  // namespace detail

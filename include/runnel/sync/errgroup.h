@@ -43,16 +43,16 @@ class errgroup {
 
   // Calls f on a goroutine of its own; waits until the limit allows it.
   template <class F>
-  void go(F&& f) {
+  [[gnu::noinline]] void go(F&& f) {
     take_place();
-    start(as_part(std::forward<F>(f)));
+    start(as_part(std::forward<F>(f)), __builtin_return_address(0));
   }
 
   // The same only if the limit allows it now. False: it does not, and f was not called.
   template <class F>
-  bool try_go(F&& f) {
+  [[gnu::noinline]] bool try_go(F&& f) {
     if (!try_take_place()) return false;
-    start(as_part(std::forward<F>(f)));
+    start(as_part(std::forward<F>(f)), __builtin_return_address(0));
     return true;
   }
 
@@ -81,7 +81,7 @@ class errgroup {
   void take_place();
   bool try_take_place();
   void give_place() noexcept;
-  void start(part p);
+  void start(part p, void* creator_pc);
   void run_part(part& p);
   void fail(std::error_code code, const std::exception_ptr& thrown) noexcept;
 

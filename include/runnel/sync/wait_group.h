@@ -36,10 +36,10 @@ class wait_group {
 
   // add(1), and a goroutine that calls f and then done(), also when f ends by goexit.
   template <class F>
-  void go(F&& f) {
+  [[gnu::noinline]] void go(F&& f) {
     add(1);
     try {
-      runnel::go([this, f = std::forward<F>(f)]() mutable {
+      detail::spawn(nullptr, __builtin_return_address(0), [this, f = std::forward<F>(f)]() mutable {
         struct finish {
           wait_group* wg;
           ~finish() { wg->done(); }

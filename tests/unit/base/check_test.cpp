@@ -30,7 +30,7 @@ TEST(check_death_test, fatal_gives_the_advice_on_a_line_before) {
 TEST(check_death_test, fatal_lists_the_goroutines_after_the_message) {
   EXPECT_EXIT(
       {
-        hooks.list_goroutines = +[]() noexcept { write_error("goroutine 1 [running]\n"); };
+        hooks.tell_and_exit = +[]() noexcept { write_error("goroutine 1 [running]\n"); };
         fatal("stop");
       },
       ExitedWithCode(2), "^fatal error: stop\ngoroutine 1 \\[running\\]\n$");
@@ -49,7 +49,7 @@ TEST(check_death_test, reports_the_first_of_many_failures_alone) {
   EXPECT_EXIT(
       {
         static std::atomic<bool> reported{false};
-        hooks.list_goroutines = +[]() noexcept {
+        hooks.tell_and_exit = +[]() noexcept {
           // The other thread fails while this one still reports.
           std::thread([] {
             reported = true;

@@ -1,0 +1,91 @@
+#include "sched/interrupt.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "platform/clock.h"
+#include "platform/futex.h"
+#include "platform/thread.h"
+#include "sched/switch.h"
+
+namespace runnel::sched {
+namespace {
+
+constexpr std::int64_t patience_ns = 50'000'000;
+
+// On the interrupted thread, on its goroutine's stack or the alternate one.
+void stand_still(int, siginfo_t*, void* context) {
+  m* self = current_m();
+  if (self == nullptr) return;
+  int error = platform::errno_ref();
+  interruption& mine = self->interrupted;
+  std::uint32_t phase = interruption::requested;
+  if (mine.phase.load(std::memory_order_acquire) == phase) {
+    mine.at = platform::registers_of_signal(context);
+    mine.on = self->current;
+    if (mine.phase.compare_exchange_strong(phase, interruption::stopped,
+                                           std::memory_order_acq_rel)) {
+      platform::futex_wake(mine.phase);
+      while (mine.phase.load(std::memory_order_acquire) == interruption::stopped) {
+        platform::futex_wait(mine.phase, interruption::stopped, platform::time_never);
+      }
+    }
+  }
+  platform::errno_ref() = error;
+}
+
+}  // namespace
+
+interrupter::interrupter(bool asleep_too) noexcept : asleep_too_(asleep_too) {
+  if (sigaction(SIGURG, nullptr, &before_) != 0) return;
+  if ((before_.sa_flags & SA_SIGINFO) != 0 ||
+      (before_.sa_handler != SIG_DFL && before_.sa_handler != SIG_IGN)) {
+    return;
+  }
+  struct sigaction ours{};
+  ours.sa_sigaction = &stand_still;
+  ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigfillset(&ours.sa_mask);
+  installed_ = sigaction(SIGURG, &ours, nullptr) == 0;
+}
+
+interrupter::~interrupter() {
+  if (installed_) sigaction(SIGURG, &before_, nullptr);
+}
+
+bool interrupter::stop(m& target, const char*& why_not) noexcept {
+  int tid = target.tid.load(std::memory_order_relaxed);
+  if (!installed_) {
+    why_not = "the program handles SIGURG itself";
+    return false;
+  }
+  if (!asleep_too_ && platform::thread_sleeps(tid)) {
+    why_not = "its thread waits in the kernel";
+    return false;
+  }
+  std::atomic<std::uint32_t>& phase = target.interrupted.phase;
+  phase.store(interruption::requested, std::memory_order_release);
+  std::int64_t deadline = platform::nanotime() + patience_ns;
+  bool sent = syscall(SYS_tgkill, getpid(), tid, SIGURG) == 0;
+  while (sent && phase.load(std::memory_order_acquire) == interruption::requested) {
+    if (!platform::futex_wait(phase, interruption::requested, deadline) &&
+        platform::nanotime() >= deadline) {
+      break;
+    }
+  }
+  std::uint32_t still = interruption::requested;
+  if (phase.compare_exchange_strong(still, interruption::idle, std::memory_order_acq_rel)) {
+    why_not = "its thread does not answer";
+    return false;
+  }
+  return true;
+}
+
+void interrupter::let_go(m& target) noexcept {
+  target.interrupted.phase.store(interruption::idle, std::memory_order_release);
+  platform::futex_wake(target.interrupted.phase);
+}
+
+}  // namespace runnel::sched

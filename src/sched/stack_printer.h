@@ -1,0 +1,43 @@
+#pragma once
+// Stacks as text, in Go's form: a line for the function, a line for the place.
+//
+// What an address means is looked up once. Calls inside the runtime and the standard library's plumbing are left out,
+// unless everything is asked for or nothing else would be left. One thread at a time; allocates.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "base/text_writer.h"
+#include "platform/symbolizer.h"
+
+namespace runnel::sched {
+
+class stack_printer {
+ public:
+  explicit stack_printer(bool everything) noexcept : everything_(everything) {}
+
+  // Return addresses, innermost first. Of a long stack, both ends.
+  void print(base::text_writer& out, std::span<void* const> frames);
+
+  // "created by main()::{lambda()#1}::operator()() const in goroutine 1", and the place.
+  void print_creator(base::text_writer& out, std::uint64_t creator, void* pc);
+
+  // The stack without what raised the exception: from the call that threw.
+  std::span<void* const> below_the_throw(std::span<void* const> frames);
+
+ private:
+  struct address {
+    std::string visible;     // the lines, plumbing left out
+    std::string everything;  // all
+    std::string first;       // the name of the innermost call
+  };
+  const address& at(void* return_address);
+
+  const bool everything_;
+  platform::symbolizer symbols_;
+  std::unordered_map<void*, address> known_;
+};
+
+}  // namespace runnel::sched
