@@ -22,6 +22,13 @@
 
 namespace runnel {
 
+// When it is said that all goroutines are asleep.
+enum class deadlock_check {
+  automatic,  // if the process has no threads but the runtime's and the one in run()
+  on,         // also if it has others: they, too, only wait
+  off,
+};
+
 // How the runtime runs. Every field has a working default.
 struct options {
   // Goroutines that run at the same time (GOMAXPROCS). 0: RUNNEL_MAXPROCS if set; otherwise the CPUs of the
@@ -32,6 +39,11 @@ struct options {
   std::size_t stack_size = 256 << 10;
   // Threads. One more is fatal: "program exceeds N-thread limit".
   int max_threads = 10'000;
+  // What to do when no goroutine can ever run again: every one waits for another one, and no timer, blocking() call or
+  // thread that waits for something of Runnel's is left that could wake one. Unless off, that is fatal: "all goroutines
+  // are asleep - deadlock!", with all their stacks. A program whose own threads feed the goroutines need not say off: such
+  // threads are seen.
+  deadlock_check deadlock = deadlock_check::automatic;
 };
 
 // Starts the runtime if needed and runs f(args...) as the main goroutine. Returns its result; an exception

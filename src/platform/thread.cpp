@@ -1,5 +1,6 @@
 #include "platform/thread.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -7,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -76,6 +78,21 @@ bool thread_sleeps(int tid) noexcept {
   }
   errno = saved;
   return sleeps;
+}
+
+bool all_threads_are(bool (*one_of)(int tid) noexcept) noexcept {
+  int saved = errno;
+  DIR* tasks = opendir("/proc/self/task");
+  bool all = tasks != nullptr;
+  while (all) {
+    const dirent* entry = readdir(tasks);
+    if (entry == nullptr) break;
+    int tid = std::atoi(entry->d_name);  // 0: "." and ".."
+    all = tid == 0 || one_of(tid);
+  }
+  if (tasks != nullptr) closedir(tasks);
+  errno = saved;
+  return all;
 }
 
 }  // namespace runnel::platform

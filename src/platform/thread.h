@@ -22,4 +22,7 @@ stack_bounds current_thread_stack() noexcept;
 // waits for a CPU. False where /proc is absent.
 bool thread_sleeps(int tid) noexcept;
 
+// Whether every thread of the process is one of those; false also if that cannot be found out.
+bool all_threads_are(bool (*one_of)(int tid) noexcept) noexcept;
+
 }  // namespace runnel::platform

@@ -11,6 +11,7 @@ void begin_blocking_at(const platform::registers& caller) noexcept {
   self->blocked_at = caller;
   self->current->reason.store(wait_reason::blocking, std::memory_order_relaxed);
   p& pp = *self->processor;
+  rt().at_large.fetch_add(1, std::memory_order_relaxed);
   disown(*self);
   self->shake.surrender();
   hand_off(pp);

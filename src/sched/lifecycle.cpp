@@ -12,6 +12,7 @@
 #include "base/hooks.h"
 #include "platform/cpu.h"
 #include "platform/membarrier.h"
+#include "platform/thread.h"
 #include "platform/tls.h"
 #include "runnel/go.h"
 #include "runnel/panic.h"
@@ -33,7 +34,7 @@ void after_fork_in_child() {
   runtime& r = rt();
   r.forked.store(true, std::memory_order_relaxed);
   r.reporter_started.store(false, std::memory_order_relaxed);  // none of the runtime's threads is
-  if (m* self = current_m()) self->shake.surrender();  // its next entry is refused
+  if (m* self = current_m()) self->shake.surrender();          // its next entry is refused
 }
 
 void initialize_once() {
@@ -165,6 +166,8 @@ void run_main(const options& o, void (*call)(void*), void* argument) {
   r.initial_fpu.save();
   platform::parker done;
   r.main_done = &done;
+  r.run_tid.store(platform::thread_id(), std::memory_order_relaxed);
+  r.deadlock = o.deadlock;
   r.main_exited.store(false, std::memory_order_relaxed);
 
   spawn_slot slot = spawn_prepare(2 * sizeof(void*), alignof(void*));

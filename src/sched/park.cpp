@@ -15,6 +15,12 @@ void publish_globally(m&, g* left, void*) {
   put_global(left);
 }
 
+void publish_from_large(m&, g* left, void*) {
+  left->state.store(g_state::runnable, std::memory_order_release);
+  put_global(left);
+  rt().at_large.fetch_sub(1, std::memory_order_release);
+}
+
 void publish_locally(m& self, g* left, void*) {
   put_local(self, left, false);
   notify_work_with_p();
@@ -42,12 +48,13 @@ m* reacquire(m* self) noexcept {
       if (p* pp = take_idle_p_locked()) own(*self, *pp);
     }
   }
+  if (frozen || self->processor != nullptr) r.at_large.fetch_sub(1, std::memory_order_release);
   if (frozen) abandon(self);
   if (self->processor != nullptr) {
     wake_sysmon();
     return self;
   }
-  return suspend_to_loop(self, {&publish_globally, me, nullptr});
+  return suspend_to_loop(self, {&publish_from_large, me, nullptr});
 }
 
 }  // namespace

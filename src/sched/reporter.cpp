@@ -110,8 +110,8 @@ bool of_the_runtime(int tid) noexcept {
   traceback level = traceback_level();
   if (level == traceback::none) end_process(level);
   base::text_writer out(STDERR_FILENO);
-  bool running = rt().active.load(std::memory_order_acquire) &&
-                 !rt().forked.load(std::memory_order_relaxed);
+  bool running =
+      rt().active.load(std::memory_order_acquire) && !rt().forked.load(std::memory_order_relaxed);
   if (running) stop_for_report(in.thread);
   stack_printer stacks(level >= traceback::system);
   bool somebody = in.goroutine != nullptr || !of_the_runtime(in.tid);

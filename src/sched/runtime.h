@@ -18,6 +18,7 @@
 #include "memory/record_pool.h"
 #include "platform/lock.h"
 #include "platform/parker.h"
+#include "runnel/go.h"
 #include "sched/g.h"
 #include "sched/g_pool.h"
 #include "sched/global_queue.h"
@@ -94,6 +95,12 @@ struct runtime {
 
   // The floating-point state that goroutines begin with: that of the thread in run().
   platform::fpu_control initial_fpu;
+
+  // Who may still do something although every P is idle (deadlock.h)
+  std::atomic<int> at_large{0};         // goroutines in user code without a P: blocking, revoked
+  std::atomic<int> threads_waiting{0};  // plain threads that wait for something of ours
+  std::atomic<int> run_tid{0};          // the thread in run()
+  deadlock_check deadlock = deadlock_check::automatic;
 
   // The current run
   std::atomic<bool> run_claimed{false};  // some thread is in run()

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
+#include "sched/deadlock.h"
 #include "sched/idle.h"
 #include "sched/switch.h"
 #include "sched/world.h"
@@ -18,6 +19,7 @@ constexpr int short_naps = 50;
 constexpr std::int64_t drowsy_ns = 50'000'000;
 constexpr std::int64_t drowsy_nap_ns = 2'000'000;
 constexpr std::int64_t housekeeping_ns = 1'000'000'000;
+constexpr std::int64_t recheck_ns_max = 64'000'000'000;
 constexpr std::size_t idle_stacks_kept = 256;
 
 void note_time(std::int64_t now) noexcept {
@@ -47,7 +49,10 @@ bool revoke(p& pp, std::uint32_t tick) noexcept {
     taken = owner->shake.decide(0, [&] {
       return owner->processor == &pp && pp.tick.load(std::memory_order_relaxed) == tick;
     });
-    if (taken) pp.owner.store(nullptr, std::memory_order_relaxed);
+    if (taken) {
+      r.at_large.fetch_add(1, std::memory_order_relaxed);
+      pp.owner.store(nullptr, std::memory_order_relaxed);
+    }
   }
   r.world.release();
   if (taken) hand_off(pp);
@@ -144,6 +149,13 @@ void sleep_if_all_idle(std::int64_t& idle_since) noexcept {
   if (now - idle_since < drowsy_ns) return;
   r.sysmon_asleep.store(true, std::memory_order_relaxed);
   base::hardware::fence();
+  std::int64_t recheck = housekeeping_ns;
+  while (all_idle() && may_end_in_deadlock()) {
+    // Nothing will wake us when the last thread that could still do something ends.
+    if (r.sysmon_bed.park(platform::nanotime() + recheck)) break;
+    keep_house();
+    recheck = std::min(2 * recheck, recheck_ns_max);
+  }
   if (all_idle()) {
     // Once more after a while, to give memory back; then for good.
     if (!r.sysmon_bed.park(platform::nanotime() + housekeeping_ns)) {

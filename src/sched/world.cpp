@@ -64,6 +64,7 @@ bool claim_all(idle_ps which) noexcept {
     p& pp = *r.all_p[i].load(std::memory_order_relaxed);
     bool taken = owners[i]->shake.decide(0, [&] { return owners[i]->processor == &pp; });
     if (taken) {
+      r.at_large.fetch_add(1, std::memory_order_relaxed);
       pp.owner.store(nullptr, std::memory_order_relaxed);
       pp.status.store(p_status::stopped, std::memory_order_release);
     } else {

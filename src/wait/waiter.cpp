@@ -45,6 +45,18 @@ void add_sleeper(sched::m& self, sched::g*, void* argument) {
   add_timer(self, *static_cast<poll::timer_node*>(argument));
 }
 
+// A plain thread that waits: as long as there is one, there is no deadlock.
+class waiting_thread {
+ public:
+  waiting_thread() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  ~waiting_thread() { count_.fetch_sub(1, std::memory_order_relaxed); }
+  waiting_thread(const waiting_thread&) = delete;
+  waiting_thread& operator=(const waiting_thread&) = delete;
+
+ private:
+  std::atomic<int>& count_ = sched::rt().threads_waiting;
+};
+
 struct sleeper {
   poll::timer_node node;
   sched::g* gp;
@@ -55,6 +67,7 @@ struct sleeper {
 sched::m* block(sched::m* self, waiter& w, sched::wait_reason why, release unguard) noexcept {
   if (self == nullptr) {
     sched::check_not_forked();
+    waiting_thread counted;
     unguard.call(unguard.object);
     w.parked.park();
     return nullptr;
@@ -66,6 +79,7 @@ sched::m* block_until(sched::m* self, waiter& w, sched::wait_reason why, release
                       std::int64_t deadline) noexcept {
   if (self == nullptr) {
     sched::check_not_forked();
+    waiting_thread counted;
     unguard.call(unguard.object);
     if (!w.parked.park(deadline)) {
       outcome pending = outcome::pending;
@@ -101,6 +115,7 @@ bool claim(waiter& w) noexcept {
 void sleep_until(std::int64_t deadline) noexcept {
   sched::m* self = sched::enter();
   if (self == nullptr) {
+    waiting_thread counted;
     platform::parker bed;
     while (platform::nanotime() < deadline) bed.park(deadline);
     return;
