@@ -36,6 +36,12 @@ class basic_parker {
     return true;
   }
 
+  // By the owner: takes a permit if there is one.
+  bool take() noexcept {
+    return word_.load(std::memory_order_relaxed) == permit &&
+           word_.exchange(empty, std::memory_order_acquire) == permit;
+  }
+
   // By anybody. The parker may be gone as soon as the exchange is done, if its owner can then leave.
   void unpark() noexcept {
     if (word_.exchange(permit, std::memory_order_release) == asleep) Bed::wake(word_);

@@ -15,6 +15,7 @@ bool nothing_can_run() noexcept {
   return r.active.load(std::memory_order_relaxed) && !r.stopping.load(std::memory_order_relaxed) &&
          r.gate.idle() == r.procs.load(std::memory_order_relaxed) && r.gate.spinning() == 0 &&
          !any_queue_has_work() && r.at_large.load(std::memory_order_acquire) == 0 &&
+         r.io_waits.load(std::memory_order_relaxed) == 0 &&
          earliest_timer() == platform::time_never && count_goroutines() != 0;
 }
 

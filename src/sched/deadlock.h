@@ -6,7 +6,7 @@
 // Invariants, under the runtime's lock
 //   every P idle, every queue empty, at_large == 0  =>  no goroutine runs: one that gives its P up in user code is
 //     counted in at_large before that P can be idle, and leaves the count only when it is queued, or has a P again
-//   besides, no timer in any heap                   =>  no goroutine will run, unless a thread outside wakes one
+//   besides, no timer in any heap, no io_waits      =>  no goroutine will run, unless a thread outside wakes one
 // Threads outside: those that wait for something of ours are counted; others the kernel knows.
 
 namespace runnel::sched {

@@ -83,6 +83,7 @@ enum class wait_reason : std::uint8_t {
   select,
   select_no_cases,
   blocking,
+  io_wait,
 };
 
 struct alignas(64) g : runnable {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "sched/mail.h"
+#include "sched/network.h"
 #include "sched/switch.h"
 #include "sched/sysmon.h"
 #include "sched/thread.h"
@@ -163,11 +164,11 @@ void wait_for_work(m& self) noexcept {
         base::hardware::fence();
         until = earliest_timer();
         r.sleeper_until.store(until, std::memory_order_relaxed);
-        watch = until != platform::time_never;
+        watch = until != platform::time_never || r.awaits_io();
       } else if (r.sleeper != nullptr &&
                  earliest_timer() < r.sleeper_until.load(std::memory_order_relaxed)) {
         // Timers that were its owner's to look at, as long as our P was busy, are the sleeper's now.
-        r.sleeper->parked.unpark();
+        wake(*r.sleeper);
       }
       if (watch) {
         r.sleeper = &self;
@@ -177,7 +178,9 @@ void wait_for_work(m& self) noexcept {
       }
     }
     // A wake-up without a P (watch_timer) only means: look at the timers again.
-    bool woken = self.parked.park(until);
+    poll::ready_list ready;
+    bool woken =
+        watch && r.net.is_open() ? sleep_in_poller(self, until, ready) : self.parked.park(until);
     {
       platform::lock_guard hold(r.lock);
       p* given = self.next_p;
@@ -192,8 +195,12 @@ void wait_for_work(m& self) noexcept {
           if (given != nullptr) own(self, *given);
         }
       }
-      if (given != nullptr) break;
+      if (given != nullptr) {
+        put_ready(&self, ready);
+        break;
+      }
     }
+    put_ready(nullptr, ready);
     // Due, but every P is busy: their owners look at the timers.
     may_watch = woken;
   }
@@ -212,7 +219,7 @@ void start_m(p& pp, bool spinning) noexcept {
     }
   }
   if (idle != nullptr) {
-    idle->parked.unpark();
+    wake(*idle);
     return;
   }
   if (start_thread(&pp, spinning)) return;
@@ -238,7 +245,16 @@ void hand_off(p& pp) noexcept {
     start_m(pp, false);
   } else if (std::int64_t due = pp.timers.next(); due != platform::time_never) {
     watch_timer(due);
+  } else {
+    watch_network();
   }
+}
+
+void wake(m& idle) noexcept {
+  idle.parked.unpark();
+  // Pairs with the fence in sleep_in_poller: it sees the permit, or we see it in there.
+  base::hardware::fence();
+  if (idle.in_poller.load(std::memory_order_relaxed)) rt().net.interrupt();
 }
 
 void watch_timer(std::int64_t when) noexcept {
@@ -254,7 +270,7 @@ void watch_timer(std::int64_t when) noexcept {
     to_wake = r.sleeper != nullptr ? r.sleeper : r.idle_ms;
   }
   if (to_wake != nullptr) {
-    to_wake->parked.unpark();  // without a P: it looks at the timers again
+    wake(*to_wake);  // without a P: it looks at the timers again
   } else {
     start_thread(nullptr, false);
   }

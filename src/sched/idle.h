@@ -33,6 +33,9 @@ void hand_off(p& pp) noexcept;
 p* take_idle_p_locked() noexcept;
 void add_idle_p_locked(p& pp) noexcept;
 
+// To an idle M that has been given a P, or shall look around.
+void wake(m& idle) noexcept;
+
 // A timer at `when` was added: sees to it that somebody wakes for it.
 void watch_timer(std::int64_t when) noexcept;
 

@@ -59,7 +59,7 @@ void hand_to_locked(m& self, g* to) noexcept {
     platform::lock_guard hold(rt().lock);
     owner->next_p = &pp;
   }
-  owner->parked.unpark();
+  wake(*owner);
 }
 
 }  // namespace runnel::sched

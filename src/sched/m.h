@@ -59,8 +59,9 @@ struct alignas(64) m {
 
   interruption interrupted;  // for a look at the stack of what runs here
 
-  // Idle.
+  // Idle. To be woken by wake(): it may wait in the poller instead of on its futex.
   platform::parker parked;
+  std::atomic<bool> in_poller{false};
   p* next_p = nullptr;  // handed over with the wake-up
   m* next_idle = nullptr;
   m* next_all = nullptr;

@@ -56,6 +56,7 @@ struct alignas(64) p {
   timer_callback* due =
       nullptr;  // callbacks that wait for the loop (timer_callback.h): the owner's
   timer_callback** last_due = &due;
+  bool poll_due = false;  // the loop is to look into the poller
 
   // Owner's.
   base::intrusive_queue<runnable> free_gs;  // default size

@@ -124,7 +124,7 @@ m* yield_now(m* self) noexcept {
   if (next == nullptr) {
     runtime& r = rt();
     p& pp = *self->processor;
-    bool others = pp.due != nullptr || r.stopping.load(std::memory_order_relaxed) ||
+    bool others = pp.due != nullptr || pp.poll_due || r.stopping.load(std::memory_order_relaxed) ||
                   r.global_size.load(std::memory_order_relaxed) != 0 ||
                   (pp.timers.next() != platform::time_never &&
                    fire_timers(*self, pp, platform::nanotime()) != 0);

@@ -18,6 +18,7 @@
 #include "memory/record_pool.h"
 #include "platform/lock.h"
 #include "platform/parker.h"
+#include "poll/net_poller.h"
 #include "runnel/go.h"
 #include "sched/g.h"
 #include "sched/g_pool.h"
@@ -69,6 +70,17 @@ struct runtime {
   std::atomic<bool> sysmon_asleep{false};
   bool sysmon_started = false;
   std::atomic<bool> follow_quota{true};  // until the program chooses a number itself
+
+  // Descriptors
+  poll::net_poller net;
+  std::atomic<int> io_waits{0};         // goroutines of this run that wait for descriptors
+  std::atomic<int> io_thread_waits{0};  // plain threads that do
+  bool awaits_io() const noexcept {
+    return io_waits.load(std::memory_order_relaxed) != 0 ||
+           io_thread_waits.load(std::memory_order_relaxed) != 0;
+  }
+  platform::lock descriptors;  // the free ones: wait/descriptor.h
+  poll::event_source* free_descriptors = nullptr;
 
   // Seconds of the monotonic clock, near enough: how long goroutines wait. Sysmon's; when it sleeps, nobody parks.
   std::atomic<std::uint32_t> seconds{0};

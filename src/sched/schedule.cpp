@@ -8,6 +8,7 @@
 #include "sched/idle.h"
 #include "sched/locked.h"
 #include "sched/mail.h"
+#include "sched/network.h"
 #include "sched/switch.h"
 #include "sched/timer_callback.h"
 #include "sched/world.h"
@@ -112,6 +113,10 @@ runnable* find_runnable(m& self) noexcept {
       continue;
     }
     p& pp = *self.processor;
+    if (pp.poll_due) {
+      pp.poll_due = false;
+      poll_network(self);
+    }
     if (pp.timers.next() != platform::time_never) {
       fire_timers(self, pp, platform::nanotime());
       if (pp.due != nullptr) run_due_callbacks(self);
@@ -132,6 +137,10 @@ runnable* find_runnable(m& self) noexcept {
     if (runnable* got = take_global(self, take_share)) {
       count_slice(pp);
       return got;
+    }
+    if (poll_network(self) != 0) {
+      count_slice(pp);
+      if (runnable* got = pop_local(pp)) return got;
     }
     if (begin_spinning(self)) {
       runnable* got = steal(self);
@@ -156,6 +165,7 @@ runnable* look_around(m& self, p& pp, std::uint32_t tick) noexcept {
       count_slice(pp);
       return got;
     }
+    pp.poll_due = rt().awaits_io();
   }
   if (tick % timer_period == 0 && pp.timers.next() != platform::time_never) {
     fire_timers(self, pp, platform::nanotime());

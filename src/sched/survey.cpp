@@ -42,6 +42,7 @@ const char* text_of(wait_reason reason) noexcept {
     case wait_reason::select_no_cases: return "select (no cases)";
     case wait_reason::wait_group_wait: return "sync.WaitGroup.Wait";
     case wait_reason::blocking: return "blocking";
+    case wait_reason::io_wait: return "IO wait";
   }
   return "?";
 }

@@ -151,7 +151,7 @@ inline runnable* next_fast(m& self) noexcept {
   std::uint32_t tick = pp.tick.load(std::memory_order_relaxed);
   if (tick % timer_period == 0 || tick % global_period == 0) [[unlikely]] {
     if (runnable* r = look_around(self, pp, tick)) return r;
-    if (pp.due != nullptr) return nullptr;
+    if (pp.due != nullptr || pp.poll_due) return nullptr;
   }
   return pop_local(pp);
 }

@@ -7,6 +7,7 @@
 #include "platform/thread.h"
 #include "sched/deadlock.h"
 #include "sched/idle.h"
+#include "sched/network.h"
 #include "sched/switch.h"
 #include "sched/world.h"
 
@@ -180,12 +181,13 @@ void sysmon(void*) {
   for (;;) {
     if (idle_rounds == 0) nap = nap_ns_min;
     if (idle_rounds > short_naps)
-      nap = std::min(nap * 2, idle_since != 0 ? drowsy_nap_ns : nap_ns_max);
+      nap = std::min(nap * 2, idle_since != 0 || r.awaits_io() ? drowsy_nap_ns : nap_ns_max);
     platform::futex_wait(bed, 0, platform::nanotime() + nap);
     sleep_if_all_idle(idle_since);
     if (idle_since != 0) idle_rounds = short_naps + 1;
     std::int64_t now = platform::nanotime();
     note_time(now);
+    poll_if_neglected(now);
     bool busy = rescue(now);
     int n = r.p_made.load(std::memory_order_acquire);
     for (int i = 0; i < n; ++i) busy |= watch(*r.all_p[i].load(std::memory_order_acquire), now);

@@ -9,6 +9,7 @@
 #include "sched/idle.h"
 #include "sched/lifecycle.h"
 #include "sched/mail.h"
+#include "sched/network.h"
 #include "sched/switch.h"
 
 namespace runnel::sched {
@@ -151,7 +152,11 @@ void start_the_world(int procs) noexcept {
   // Work in the global queue, timers of idle Ps.
   if (r.global_size.load(std::memory_order_relaxed) != 0) notify_work();
   std::int64_t due = earliest_timer();
-  if (due != platform::time_never) watch_timer(due);
+  if (due != platform::time_never) {
+    watch_timer(due);
+  } else {
+    watch_network();
+  }
 }
 
 void resume_the_world() noexcept {

@@ -224,7 +224,7 @@ class timer_of_an_ended_run : public testing::Test {
     EXPECT_EQ(test::timers_in_heaps(), 0u);
   }
 
-  timer t{5ms};
+  timer t{60ms};
   recv_chan<time_point> c = t.c();
 };
 
@@ -234,14 +234,14 @@ TEST_F(timer_of_an_ended_run, is_received_in_the_next) {
 
 TEST_F(timer_of_an_ended_run, is_received_in_the_next_by_one_who_only_looks) {
   run([this] {
-    runnel::sleep(6ms);
+    runnel::sleep(61ms);
     EXPECT_TRUE(c.try_recv());
   });
 }
 
 TEST_F(timer_of_an_ended_run, is_received_in_the_next_by_a_select_that_does_not_wait) {
   run([this] {
-    runnel::sleep(6ms);
+    runnel::sleep(61ms);
     EXPECT_EQ(select(recv(c), runnel::otherwise), 0u);
   });
 }
