@@ -20,3 +20,16 @@ file(RELATIVE_PATH prefix_from_pc
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(cmake/runnel.pc.in runnel.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/runnel.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# For gdb: tools/gdb/runnel-gdb.py says how it is loaded. Of a shared library gdb finds it by itself, if both are
+# installed under one prefix.
+install(FILES tools/gdb/runnel-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/runnel/gdb)
+install(DIRECTORY tools/gdb/runnel_gdb DESTINATION ${CMAKE_INSTALL_DATADIR}/runnel/gdb
+  PATTERN __pycache__ EXCLUDE)
+get_target_property(library_type runnel TYPE)
+if(library_type STREQUAL "SHARED_LIBRARY")
+  configure_file(tools/gdb/auto-load.py.in auto-load.py @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/auto-load.py
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/gdb/auto-load/${CMAKE_INSTALL_FULL_LIBDIR}
+    RENAME librunnel.so.${PROJECT_VERSION}-gdb.py)
+endif()

@@ -1,0 +1,1 @@
+"""Runnel's part of gdb; loaded by runnel-gdb.py."""
