@@ -23,7 +23,6 @@ QUESTIONS = {
     "collector locals": "goroutine $collector info locals",
     "collector print": "goroutine $collector print local",
     "collector frame": "goroutine $collector frame",
-    "kernel": "goroutine $blocking bt",
     "later": "goroutine $later bt",
     "main": "goroutine $running",
     "everything": "goroutine all bt",
@@ -31,6 +30,7 @@ QUESTIONS = {
     "incomplete": "goroutine",
     "wrong command": "goroutine $collector no-such-command",
     "wrong everywhere": "goroutine all print no_such_variable",
+    "kernel": "goroutine $blocking bt",
     "after": "frame",
     "bt after": "bt 1",
     "help": "help goroutine",
@@ -56,6 +56,7 @@ def name_goroutines():
 
 
 name_goroutines()
+gdb.execute("frame 1")  # to be the selected one in the end, too
 answers = {name: ask(command) for name, command in QUESTIONS.items()}
 # What these show of frames goes past to_string.
 gdb.execute("goroutine $collector up")

@@ -175,7 +175,7 @@ class Shown:
         self.assertEqual(len(wrong), 13)  # one has no frame yet
 
     def test_what_was_selected_before_is_selected_after(self):
-        self.assertRegex(self.shown["after"], r"^#0 +stop_here \(\)")
+        self.assertRegex(self.shown["after"], r"^#1 .*\bwork \(\)")
         self.assertRegex(self.shown["bt after"], r"^#0 +stop_here \(\)")
 
     def test_help_helps(self):
@@ -215,9 +215,9 @@ class Shown:
         self.is_object("units", r"semaphore\(1 of 3 free, 1 waiting: goroutine \d+\)")
 
     def test_timers(self):
-        self.is_object("timer", r"timer\(fires in (60|59\.\d)m\)")
+        self.is_object("timer", rf"timer\({self.in_an_hour('fires', 'running')}\)")
         self.is_object("stopped_timer", r"timer\(stopped\)")
-        self.is_object("ticker", r"ticker\(every 1h, fires in (60|59\.\d)m\)")
+        self.is_object("ticker", rf"ticker\(every 1h, {self.in_an_hour('fires', 'running')}\)")
 
     def test_contexts(self):
         self.is_object("background", r"context\(background\)")
@@ -225,11 +225,15 @@ class Shown:
         self.is_object("cancelled.ctx", r"context\(cancelled\)")
         self.is_object("caused.ctx", r'context\(cancelled: std::runtime_error "out of tea"\)')
         self.is_object("child", r'context\(cancelled: std::runtime_error "out of tea"\)')
-        self.is_object("late.ctx", r"context\(active, deadline in (60|59\.\d)m\)")
+        self.is_object("late.ctx", rf"context\(active, {self.in_an_hour('deadline', 'deadline ahead')}\)")
         self.is_object("too_late.ctx", r"context\(deadline exceeded\)")
 
 
 class Live(Shown, unittest.TestCase):
+    @staticmethod
+    def in_an_hour(before, unknown):
+        return rf"{before} in (60|59\.\d)m"
+
     def test_writes_a_core_file(self):
         self.assertRegex(self.shown["written"], "^Saved corefile ")
 
@@ -238,7 +242,10 @@ class Live(Shown, unittest.TestCase):
 
 
 class Dead(Shown, unittest.TestCase):
-    pass
+    @staticmethod
+    def in_an_hour(before, unknown):
+        """A core file may not say what time it was."""
+        return rf"({before} in (1|60|59\.\d)[mh]|{unknown})"
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def timer_words(timer):
     every = f"every {clock.span(period)}" if period > 0 else ""
     if when == NEVER:
         return ["stopped"]
-    return [every, "fires " + clock.until(when) if clock.until(when) else "set"]
+    return [every, clock.until(when, "fires", "running")]
 
 
 class Channel(Printer):

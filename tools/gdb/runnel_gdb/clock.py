@@ -1,7 +1,7 @@
 """What time it is for the program: its monotonic clock, in nanoseconds.
 
-A process on this machine shares our clock. Of a core file, or a process elsewhere, the best that is known is the
-newest time that the runtime has noted.
+A process on this machine shares our clock. Of a core file, or a process elsewhere, the best that is known is when
+sysmon last looked at the Ps, which may be some time ago; not even that if the program was young.
 """
 
 import time
@@ -40,9 +40,9 @@ def span(nanoseconds):
     return f"{nanoseconds / 1000:.3g}us"
 
 
-def until(deadline):
-    """As "in 1.5s", "due"; "" if the time is not known."""
+def until(deadline, before, unknown):
+    """As `before` and "in 1.5s", or "due"; `unknown` if the time is not known."""
     at = now()
     if at == 0:
-        return ""
-    return "in " + span(deadline - at) if deadline > at else "due"
+        return unknown
+    return f"{before} in {span(deadline - at)}" if deadline > at else "due"

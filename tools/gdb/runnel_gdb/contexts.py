@@ -26,11 +26,11 @@ class Context(Printer):
         deadline = int(scope["deadline_"])
         if error != 0:
             names = layout.enum_names("runnel::context_errc")
-            state = "deadline exceeded" if names[error] == "deadline_exceeded" else "cancelled"
+            state = "deadline exceeded" if names.get(error) == "deadline_exceeded" else "cancelled"
             cause = describe_exception(scope["cause_"])
             return shown("context", [f"{state}: {cause}" if cause else state])
-        soon = clock.until(deadline) if deadline != NO_DEADLINE else ""
-        return shown("context", ["active", deadline != NO_DEADLINE and f"deadline {soon}"])
+        return shown("context", ["active", deadline != NO_DEADLINE and
+                                 clock.until(deadline, "deadline", "deadline ahead")])
 
 
 def describe_exception(pointer):

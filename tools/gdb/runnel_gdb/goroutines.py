@@ -52,6 +52,7 @@ class Goroutine:
         self.id = 0
         self.sp = None
         self.thread = None
+        self.since = 0  # waits: seconds of the monotonic clock; 0: not known
         self.minutes = 0
         self.locked = False
 
@@ -175,6 +176,9 @@ class Finder:
                 found[g.id] = g
         self.incomplete = (clock.connection_type() == "core" and len(running) > 0 and
                            not any(g.address in running for g in found.values()))
+        for g in found.values():
+            if g.since != 0:
+                g.minutes = (self._now - g.since) // 60
         for task in self._queued():
             g = self._begun_not_yet(task)
             if g is not None:
@@ -206,9 +210,8 @@ class Finder:
         g.id = layout.number(page, at + self._id)
         g.locked = layout.number(page, at + self._locked) != 0
         if self._since is not None and g.reason != "none":
-            since = layout.number(page, at + self._since, 4)
-            if since != 0:
-                g.minutes = max(0, self._now - since) // 60
+            g.since = layout.number(page, at + self._since, 4)
+            self._now = max(self._now, g.since)
         g.thread = self._threads.within(slot, slot + size)
         if g.thread is None and state == "running":  # on a signal's stack
             g.thread = self._threads.by_tid(running.get(g.address))
