@@ -10,7 +10,10 @@ import re
 import gdb
 
 SYSTEM_LIBRARY = re.compile(r"/(libc|libpthread|libm|libstdc\+\+|libc\+\+|libgcc_s|ld-linux[^/]*)[.-][^/]*$")
-LAMBDAS = ("operator()", "<lambda", "_FUN")
+# As GCC names them, and as Clang does. _FUN is a lambda as a pointer.
+LAMBDA = re.compile(r"^(operator\(\)|<lambda|_FUN)|(\$_\d+|\{lambda\(.*\)#\d+\})::operator\(\)\(.*\)( const)?$")
+# Not every name can be demangled by every gdb.
+RUNTIME = re.compile(r"^(runnel::|runnel_|std::|__gnu_cxx::|_Z+N?K?(6runnel|St))")
 OURS = re.compile(r"(^|/)include/(runnel|c\+\+)/")
 
 POINTER_BYTES = 8  # Runnel runs on 64-bit machines
@@ -128,7 +131,7 @@ def without_parameters(name):
     """"serve" of "serve(int)"; a lambda, which has no name, is called that."""
     if name is None:
         return "?"
-    if name.startswith(LAMBDAS):
+    if LAMBDA.search(name):
         return "lambda"
     depth = 0
     for i, c in enumerate(name):
@@ -151,11 +154,11 @@ def symbol_at(address):
 def is_runtime(name, symtab=None, library=None):
     """Whether a function is Runnel's, the C library's, or what the standard library puts between these and the
     program. A lambda has no name of its own: where it is written says whose it is."""
-    if name is None or name.startswith(("runnel::", "runnel_", "std::", "__gnu_cxx::")):
+    if name is None or RUNTIME.search(name):
         return True
     if library is not None and SYSTEM_LIBRARY.search(library):
         return True
-    if symtab is None or not name.startswith(LAMBDAS):
+    if symtab is None or not LAMBDA.search(name):
         return False
     file = os.path.realpath(symtab.fullname())
     return bool(OURS.search(file)) or file.startswith(source_folder())
