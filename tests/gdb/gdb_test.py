@@ -21,6 +21,11 @@ SKIPPED = 77
 SOURCE = (HERE / "stopped.cpp").read_text(encoding="utf-8").splitlines()
 
 
+# Named goroutines have waited for 200 seconds, if Gs know since when.
+KNOWS_SINCE = "waiting_since" in (ROOT / "src/sched/g.h").read_text(encoding="utf-8")
+LONG = ", 3 minutes" if KNOWS_SINCE else ""
+
+
 def line_of(function):
     """The line that is marked so in stopped.cpp."""
     return next(n for n, text in enumerate(SOURCE, 1) if text.endswith(f"// line of {function}"))
@@ -78,7 +83,7 @@ class Shown:
     def test_lists_every_goroutine_with_what_it_waits_for_and_where(self):
         here = r"at stopped\.cpp:"
         self.expect("all",
-                    rf"^  +\d+  chan receive  +inner {here}{line_of('inner')}  \"collector\"$",
+                    rf"^  +\d+  chan receive{LONG}  +inner {here}{line_of('inner')}  \"collector\"$",
                     rf"^  +\d+  chan receive  +\w+ {here}\d+$",
                     rf"^  +\d+  chan send  +\w+ {here}\d+$",
                     rf"^  +\d+  chan receive \(nil chan\)  +\w+ {here}\d+$",
@@ -115,7 +120,7 @@ class Shown:
     def test_backtrace_of_a_parked_goroutine_has_its_functions_lines_and_creator(self):
         here = r"at \S*stopped\.cpp:"
         self.expect("collector",
-                    r'^goroutine \d+ \[chan receive\] "collector":$',
+                    rf'^goroutine \d+ \[chan receive{LONG}\] "collector":$',
                     rf"^#\d+ .*\binner \(depth=3\) {here}{line_of('inner')}$",
                     rf"^#\d+ .*\bmiddle \(depth=2\) {here}{line_of('middle')}$",
                     rf"^#\d+ .*\bouter \(\) {here}{line_of('outer')}$",

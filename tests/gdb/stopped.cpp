@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "platform/clock.h"
 #include "runnel/runnel.h"
 #include "sched/runtime.h"
 #include "sched/switch.h"
@@ -81,6 +82,15 @@ static void keep(int& x) { asm volatile("" : "+m"(x)); }
   keep(count);
 }
 
+// As if it had waited for so long already, where Gs know since when.
+template <class G>
+static void wait_since(G& g, std::int64_t seconds_ago) {
+  if constexpr (requires { g.waiting_since; }) {
+    std::int64_t now = runnel::platform::nanotime() / 1'000'000'000;
+    g.waiting_since = static_cast<std::uint32_t>(now - seconds_ago);
+  }
+}
+
 // Returns when f waits, for that reason.
 template <class F>
 [[gnu::noinline]] static void start(wait_reason why, const char* name, F f) {
@@ -91,7 +101,10 @@ template <class F>
   });
   for (;;) {
     runnel::sched::g* who = *place;
-    if (who != nullptr && who->reason == why) return;
+    if (who != nullptr && who->reason == why) {
+      wait_since(*who, name[0] != '\0' ? 200 : 0);
+      return;
+    }
     runnel::yield();
   }
 }

@@ -34,7 +34,8 @@ def load():
     major = int(gdb.VERSION.split(".")[0])
     if major < 12:
         raise gdb.GdbError(f"Runnel's commands need gdb 12 or newer; this is {gdb.VERSION}")
-    here = os.path.dirname(os.path.realpath(os.path.expanduser(__file__)))
+    # Not __file__: where another script has sourced this one, it is the other's.
+    here = os.path.dirname(os.path.realpath(load.__code__.co_filename))
     sys.path.insert(0, here)
     writes_bytecode = not sys.dont_write_bytecode
     sys.dont_write_bytecode = True
