@@ -21,11 +21,6 @@ SKIPPED = 77
 SOURCE = (HERE / "stopped.cpp").read_text(encoding="utf-8").splitlines()
 
 
-# Named goroutines have waited for 200 seconds, if Gs know since when.
-KNOWS_SINCE = "waiting_since" in (ROOT / "src/sched/g.h").read_text(encoding="utf-8")
-LONG = ", 3 minutes" if KNOWS_SINCE else ""
-
-
 def line_of(function):
     """The line that is marked so in stopped.cpp."""
     return next(n for n, text in enumerate(SOURCE, 1) if text.endswith(f"// line of {function}"))
@@ -83,7 +78,7 @@ class Shown:
     def test_lists_every_goroutine_with_what_it_waits_for_and_where(self):
         here = r"at stopped\.cpp:"
         self.expect("all",
-                    rf"^  +\d+  chan receive{LONG}  +inner {here}{line_of('inner')}  \"collector\"$",
+                    rf"^  +\d+  chan receive, 3 minutes  +inner {here}{line_of('inner')}  \"collector\"$",
                     rf"^  +\d+  chan receive  +\w+ {here}\d+$",
                     rf"^  +\d+  chan send  +\w+ {here}\d+$",
                     rf"^  +\d+  chan receive \(nil chan\)  +\w+ {here}\d+$",
@@ -120,11 +115,11 @@ class Shown:
     def test_backtrace_of_a_parked_goroutine_has_its_functions_lines_and_creator(self):
         here = r"at \S*stopped\.cpp:"
         self.expect("collector",
-                    rf'^goroutine \d+ \[chan receive{LONG}\] "collector":$',
+                    rf'^goroutine \d+ "collector" \[chan receive, 3 minutes\]:$',
                     rf"^#\d+ .*\binner \(depth=3\) {here}{line_of('inner')}$",
                     rf"^#\d+ .*\bmiddle \(depth=2\) {here}{line_of('middle')}$",
                     rf"^#\d+ .*\bouter \(\) {here}{line_of('outer')}$",
-                    rf"^created by \S.* {here}\d+ in goroutine \d+$")
+                    rf"^created by start\b.* {here}{line_of('start')} in goroutine \d+$")
 
     def test_backtrace_leaves_out_the_runtime(self):
         self.assertNotRegex(self.shown["collector"], r"#\d+ +(0x\w+ in )?(runnel::|std::|_Z|stop_here)")
@@ -157,8 +152,9 @@ class Shown:
                     r"^created by ")
 
     def test_a_goroutine_that_has_not_begun_says_what_it_will_run(self):
-        self.expect("later", r'^goroutine \d+ \[runnable\] "later":$',
-                    r"^It has not begun; it will run begin_later\(\)\.$", "^created by ")
+        self.expect("later", r'^goroutine \d+ "later" \[runnable\]:$',
+                    r"^It has not begun; it will run begin_later\(\)\.$",
+                    rf"^created by work at \S*stopped\.cpp:{line_of('go')} in goroutine \d+$")
 
     def test_the_running_goroutine_is_shown_from_frame_0(self):
         self.expect("main", r"^goroutine \d+ \[running\]:$", r"^#0 +stop_here \(\) at ",

@@ -82,27 +82,21 @@ static void keep(int& x) { asm volatile("" : "+m"(x)); }
   keep(count);
 }
 
-// As if it had waited for so long already, where Gs know since when.
-template <class G>
-static void wait_since(G& g, std::int64_t seconds_ago) {
-  if constexpr (requires { g.waiting_since; }) {
-    std::int64_t now = runnel::platform::nanotime() / 1'000'000'000;
-    g.waiting_since = static_cast<std::uint32_t>(now - seconds_ago);
-  }
-}
-
-// Returns when f waits, for that reason.
+// Returns when f waits, for that reason; one with a name as if it had waited for long.
 template <class F>
 [[gnu::noinline]] static void start(wait_reason why, const char* name, F f) {
   auto place = std::make_shared<std::atomic<runnel::sched::g*>>(nullptr);
-  runnel::go({.name = name}, [place, f] {
+  runnel::go({.name = name}, [place, f] {  // line of start
     *place = runnel::sched::current_m()->current;
     f();
   });
   for (;;) {
     runnel::sched::g* who = *place;
     if (who != nullptr && who->reason == why) {
-      wait_since(*who, name[0] != '\0' ? 200 : 0);
+      // Sysmon may not have looked at the clock yet, and a core file knows no other.
+      auto now = static_cast<std::uint32_t>(runnel::platform::nanotime() / 1'000'000'000);
+      runnel::sched::rt().seconds = now;
+      who->waiting_since = name[0] != '\0' ? now - 200 : now;
       return;
     }
     runnel::yield();
@@ -144,8 +138,8 @@ static void work() {
   start(wait_reason::blocking, "", [] { wait_in_kernel(); });
 
   runnel::platform::lock_guard hold(runnel::sched::rt().world);
-  runnel::go({.name = "later"}, begin_later);
-  stop_here();  // line of work
+  runnel::go({.name = "later"}, begin_later);  // line of go
+  stop_here();                                 // line of work
   std::_Exit(0);
 }
 

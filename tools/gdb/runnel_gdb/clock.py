@@ -1,7 +1,7 @@
 """What time it is for the program: its monotonic clock, in nanoseconds.
 
-A process on this machine shares our clock. Of a core file, or a process elsewhere, the best that is known is when
-sysmon last looked at the Ps, which may be some time ago; not even that if the program was young.
+A process on this machine shares our clock. Of a core file, or a process elsewhere, the best that is known is what
+sysmon last read of the clock, which may be some time ago if all was quiet; not even that if the program was young.
 """
 
 import time
@@ -23,7 +23,7 @@ def now(rt=None):
         return time.monotonic_ns()
     rt = rt if rt is not None else layout.runtime()
     ps = layout.elements(rt["all_p"])
-    newest = 0
+    newest = int(layout.load(rt["seconds"])) * 10**9
     for i in range(int(layout.load(rt["p_made"]))):
         p = layout.load(ps[i])
         if int(p) != 0:

@@ -20,8 +20,8 @@ def find():
 
 
 def header(g):
-    name = f' "{g.name}"' if g.name is not None else ""
-    return f"goroutine {g.id} [{g.words()}]{name}:"
+    name = f'"{g.name}" ' if g.name is not None else ""
+    return f"goroutine {g.id} {name}[{g.words()}]:"
 
 
 def where(frame):

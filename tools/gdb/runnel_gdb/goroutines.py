@@ -15,7 +15,7 @@ import gdb
 
 from . import clock, layout
 
-# As in src/sched/dump.cpp; tests/gdb compares. A reason that is not here is shown by its name.
+# As in src/sched/survey.cpp; tests/gdb compares. A reason that is not here is shown by its name.
 REASONS = {
     "none": "waiting",
     "sleep": "sleep",
@@ -57,14 +57,18 @@ class Goroutine:
         self.locked = False
 
     def words(self):
-        """What it does, in Go's words."""
-        text = self.state if self.reason == "none" else REASONS.get(self.reason,
-                                                                    self.reason.replace("_", " "))
+        """What it does, in Go's words, as dumps have it."""
+        text = self.state
+        if self.waits() or self.reason == "blocking":
+            text = REASONS.get(self.reason, self.reason.replace("_", " "))
         if self.minutes > 0:
-            text += f", {self.minutes} minute" + ("s" if self.minutes > 1 else "")
+            text += f", {self.minutes} minutes"
         if self.locked:
             text += ", locked to thread"
         return text
+
+    def waits(self):
+        return self.state == "waiting"
 
     @functools.cached_property
     def work(self):
@@ -209,7 +213,7 @@ class Finder:
         g.address = page_at + at
         g.id = layout.number(page, at + self._id)
         g.locked = layout.number(page, at + self._locked) != 0
-        if self._since is not None and g.reason != "none":
+        if self._since is not None and g.waits():
             g.since = layout.number(page, at + self._since, 4)
             self._now = max(self._now, g.since)
         g.thread = self._threads.within(slot, slot + size)
