@@ -35,7 +35,7 @@ QUESTIONS = {
     "bt after": "bt 1",
     "help": "help goroutine",
 }
-OBJECTS = """nil empty buffered full closed receives free_lock lock free_rw read_rw written_rw idle_group group
+OBJECTS = """nil empty buffered full closed receives reference free_lock lock free_rw read_rw written_rw idle_group group
 fresh_once done_once units timer stopped_timer ticker background active.ctx cancelled.ctx caused.ctx late.ctx
 too_late.ctx child""".split()
 

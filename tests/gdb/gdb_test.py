@@ -199,6 +199,7 @@ class Shown:
         self.is_object("full", r"chan<std::string>\(len 1, cap 1, 2 senders waiting: "
                                r"goroutines \d+, \d+\) = \{\"first\"\}")
         self.is_object("closed", r"chan<int>\(len 1, cap 2, closed\) = \{9\}")
+        self.is_object("reference", r"(@0x\w+: )?chan<int>\(len 1, cap 3\) = \{7\}")
         self.is_object("receives", r"recv_chan<int>\(len 1, cap 3\) = \{7\}")
 
     def test_locks(self):

@@ -27,6 +27,7 @@ struct objects {
   runnel::chan<std::string> full = runnel::make_chan<std::string>(1);
   runnel::chan<int> closed = runnel::make_chan<int>(2);
   runnel::recv_chan<int> receives = buffered;
+  runnel::chan<int>& reference = buffered;
   runnel::mutex free_lock;
   runnel::mutex lock;
   runnel::shared_mutex free_rw;

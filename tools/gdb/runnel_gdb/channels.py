@@ -32,8 +32,8 @@ def timer_words(timer):
     return [every, clock.until(when, "fires", "running")]
 
 
-class Channel(Printer):
-    """chan<int>(len 1, cap 3, 2 senders waiting: goroutines 4, 7), and what is in the buffer."""
+class Handle(Printer):
+    """chan<int>(len 1, cap 3, 2 senders waiting: goroutines 4, 7)"""
 
     def describe(self, value):
         name = type_name(value)
@@ -54,6 +54,10 @@ class Channel(Printer):
             receivers and receivers.words("1 receiver waiting", "{} receivers waiting"),
             senders and senders.words("1 sender waiting", "{} senders waiting"),
         ])
+
+
+class Channel(Handle):
+    """One whose elements' type is known: shows what is in the buffer, too."""
 
     def children(self):
         try:
@@ -82,4 +86,8 @@ class Timer(Printer):
         return shown(type_name(value), timer_words(timer_of(channel)))
 
 
-PRINTERS = {"(chan|send_chan|recv_chan)<.*>": Channel, "(timer|ticker)": Timer}
+PRINTERS = {
+    "(chan|send_chan|recv_chan)<.*>": Channel,
+    "detail::chan_handle": Handle,
+    "(timer|ticker)": Timer,
+}

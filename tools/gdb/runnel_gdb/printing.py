@@ -16,7 +16,10 @@ STRING = re.compile(r"std::(__cxx11::)?basic_string<char, std::char_traits<char>
 
 def type_name(value):
     """The type without Runnel's name space, and strings by their common name."""
-    name = str(value.type.strip_typedefs().unqualified()).removeprefix("runnel::")
+    type_ = value.type.strip_typedefs()
+    if type_.code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF):
+        type_ = type_.target().strip_typedefs()
+    name = str(type_.unqualified()).removeprefix("runnel::")
     return STRING.sub("std::string", name).replace("string >", "string>")
 
 
@@ -30,7 +33,8 @@ class Printer:
         try:
             return self.describe(self.value)
         except Exception as e:  # whatever lies in memory that is not what it should be
-            return f"{type_name(self.value)}(unreadable: {e})"
+            lost = "optimized out" in str(e)
+            return shown(type_name(self.value), ["optimized out" if lost else f"unreadable: {e}"])
 
 
 def register(*modules):
