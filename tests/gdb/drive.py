@@ -28,6 +28,7 @@ QUESTIONS = {
     "everything": "goroutine all bt",
     "unknown": "goroutine 123456 bt",
     "incomplete": "goroutine",
+    "no number": "goroutine no_such_variable bt",
     "wrong command": "goroutine $collector no-such-command",
     "wrong everywhere": "goroutine all print no_such_variable",
     "kernel": "goroutine $blocking bt",
@@ -35,8 +36,9 @@ QUESTIONS = {
     "bt after": "bt 1",
     "help": "help goroutine",
 }
-OBJECTS = """nil empty buffered full closed receives reference free_lock lock free_rw read_rw written_rw idle_group group
-fresh_once done_once units timer stopped_timer ticker background active.ctx cancelled.ctx caused.ctx late.ctx
+OBJECTS = """nil empty buffered full closed receives reference
+free_lock lock free_rw read_rw written_rw idle_group group fresh_once
+done_once units timer stopped_timer ticker background active.ctx cancelled.ctx caused.ctx late.ctx
 too_late.ctx child""".split()
 
 

@@ -168,6 +168,7 @@ class Shown:
 
     def test_mistakes_are_told(self):
         self.assertEqual(self.shown["unknown"], "error: No goroutine 123456.")
+        self.assertRegex(self.shown["no number"], "^error: no_such_variable is no goroutine's number")
         self.assertRegex(self.shown["incomplete"], "^error: .*help goroutine")
         self.assertRegex(self.shown["wrong command"], '^error: Undefined command: "no-such-command"')
 

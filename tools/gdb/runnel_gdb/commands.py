@@ -111,10 +111,10 @@ where gdb would leave them out."""
                     print()
                 try:
                     self._run(g, command, from_tty)
-                except gdb.GdbError as e:
+                except (gdb.error, gdb.GdbError) as e:
                     print(e)
         elif which:
-            number = int(gdb.parse_and_eval(which))
+            number = self._number(which)
             for g in find():
                 if g.id == number:
                     self._run(g, command, from_tty)
@@ -122,6 +122,13 @@ where gdb would leave them out."""
             raise gdb.GdbError(f"No goroutine {number}.")
         else:
             raise gdb.GdbError("goroutine N COMMAND, or goroutine all COMMAND; see `help goroutine'.")
+
+    @staticmethod
+    def _number(text):
+        try:
+            return int(gdb.parse_and_eval(text))
+        except gdb.error as e:
+            raise gdb.GdbError(f"{text} is no goroutine's number: {e}")
 
     @staticmethod
     def _write_core(path):

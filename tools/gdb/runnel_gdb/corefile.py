@@ -1,9 +1,9 @@
 """Core files with the stacks in them.
 
-gdb's generate-core-file copies a mapping until it meets a page that it cannot read, and drops the rest (gdb 13 does).
-With light guards (docs/design.md, Stacks) an arena is one mapping whose first page is a guard, so that nothing of it
-would be left. So the mappings that hold stacks are copied once more, around what cannot be read. A core file that
-the kernel writes needs none of this.
+gdb's generate-core-file copies a mapping until it meets a page that it cannot read, and drops the rest (gdb 13
+does). With light guards (docs/design.md, Stacks) an arena is one mapping whose first page is a guard, so that
+nothing of it would be left. So the mappings that hold stacks are copied once more, around what cannot be read. A
+core file that the kernel writes needs none of this.
 """
 
 import struct
