@@ -46,8 +46,8 @@ class folder {
 
   // The most frequent first.
   void print(base::text_writer& out, stack_printer& stacks) {
-    std::ranges::stable_sort(groups_,
-                             [](const likes& a, const likes& b) { return a.count > b.count; });
+    std::stable_sort(groups_.begin(), groups_.end(),
+                     [](const likes& a, const likes& b) { return a.count > b.count; });
     for (const likes& group : groups_) {
       if (group.count > 1) {
         out << '\n' << group.count << " goroutines with the same stack:";

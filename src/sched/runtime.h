@@ -82,6 +82,8 @@ struct runtime {
   platform::lock descriptors;  // the free ones: wait/descriptor.h
   poll::event_source* free_descriptors = nullptr;
 
+  std::atomic<void*> net_errors{nullptr};  // net/errors.cpp: what operations' errors are called
+
   // Seconds of the monotonic clock, near enough: how long goroutines wait. Sysmon's; when it sleeps, nobody parks.
   std::atomic<std::uint32_t> seconds{0};
 

@@ -33,6 +33,7 @@ REASONS = {
     "select_no_cases": "select (no cases)",
     "wait_group_wait": "sync.WaitGroup.Wait",
     "blocking": "blocking",
+    "io_wait": "IO wait",
 }
 
 CLOSURE = re.compile(r"goroutine_closure<(.*)>::invoke\(void ?\*\)$")

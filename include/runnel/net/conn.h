@@ -1,0 +1,96 @@
+#pragma once
+// Connections that carry a stream of bytes: TCP, Unix, TLS.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "runnel/net/endpoint.h"
+#include "runnel/net/error.h"
+#include "runnel/time.h"
+
+namespace runnel::net {
+
+namespace detail {
+
+// What a connection can do; conn explains.
+class stream {
+ public:
+  virtual ~stream() = default;
+  virtual result<std::size_t> read(std::span<std::byte> into) = 0;
+  virtual result<std::size_t> write(std::span<const std::span<const std::byte>> parts) = 0;
+  virtual result<std::uint64_t> send_file(int fd, std::uint64_t offset, std::uint64_t count) = 0;
+  virtual std::error_code close_write() = 0;
+  virtual std::error_code close() = 0;
+  virtual void set_read_deadline(std::int64_t when) = 0;
+  virtual void set_write_deadline(std::int64_t when) = 0;
+  virtual endpoint local() const = 0;
+  virtual endpoint remote() const = 0;
+  virtual int fd() const noexcept = 0;
+};
+
+}  // namespace detail
+
+// A handle, cheap to copy; the last one closes the connection. All members may be called from any thread and by several at a
+// time; one read and one write at a time make sense. Who has to wait parks its goroutine; a plain thread blocks.
+class conn {
+ public:
+  conn() noexcept = default;
+  explicit conn(std::shared_ptr<detail::stream> stream) noexcept : stream_(std::move(stream)) {}
+  explicit operator bool() const noexcept { return stream_ != nullptr; }
+
+  // At least one byte, as soon as there are any; 0: the end of the stream, or no room in `into`.
+  result<std::size_t> read(std::span<std::byte> into) const { return stream_->read(into); }
+  result<std::size_t> read(std::span<char> into) const {
+    return read(std::as_writable_bytes(into));
+  }
+  // Until `into` is full; less: the end of the stream came first.
+  result<std::size_t> read_full(std::span<std::byte> into) const;
+
+  // All of it, or an error: then an unknown part of it was sent.
+  result<std::size_t> write(std::span<const std::byte> what) const {
+    return write_parts({&what, 1});
+  }
+  result<std::size_t> write(std::string_view what) const {
+    return write(std::as_bytes(std::span(what)));
+  }
+  // Several parts, one after another, with as few system calls as it takes.
+  result<std::size_t> write_parts(std::span<const std::span<const std::byte>> parts) const {
+    return stream_->write(parts);
+  }
+  // Bytes of a file, through the kernel where that is possible. Less than count: the file's end.
+  result<std::uint64_t> send_file(int fd, std::uint64_t offset, std::uint64_t count) const {
+    return stream_->send_file(fd, offset, count);
+  }
+
+  // No more will be written: the other end reads 0 after what was.
+  std::error_code close_write() const { return stream_->close_write(); }
+  // Those who wait get errc::closed, as does every later call.
+  std::error_code close() const { return stream_->close(); }
+
+  // From then on reads, writes or both fail with errc::timed_out, also those under way. A moment in the past: at once;
+  // time_point::max(): never. May be moved at any time.
+  void set_deadline(time_point when) const;
+  void set_read_deadline(time_point when) const;
+  void set_write_deadline(time_point when) const;
+
+  endpoint local() const { return stream_->local(); }
+  endpoint remote() const { return stream_->remote(); }
+  // The socket, which must not be closed or made blocking; -1 once closed.
+  int fd() const noexcept { return stream_->fd(); }
+
+  // TCP: whether small writes are sent at once (the default), and after what silence the other end is asked whether it is
+  // still there (15 s by default; zero: never).
+  std::error_code set_no_delay(bool on) const;
+  std::error_code set_keep_alive(duration silence) const;
+
+  // For layers on top, as TLS.
+  const std::shared_ptr<detail::stream>& impl() const noexcept { return stream_; }
+
+ private:
+  std::shared_ptr<detail::stream> stream_;
+};
+
+}  // namespace runnel::net

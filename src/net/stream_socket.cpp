@@ -1,0 +1,154 @@
+#include "net/stream_socket.h"
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "runnel/go.h"
+
+namespace runnel::net {
+namespace {
+
+constexpr int parts_max = 64;
+constexpr std::size_t send_file_max = 1 << 22;  // to a call: others want to run
+constexpr int keep_alive_s = 15;
+
+bool set_option(int fd, int level, int which, int value) noexcept {
+  return setsockopt(fd, level, which, &value, sizeof value) == 0;
+}
+
+}  // namespace
+
+int stream_socket::adopt(int fd) noexcept {
+  if (std::strcmp(network_, "tcp") == 0) {
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keep_alive_s);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keep_alive_s);
+  }
+  return socket_.adopt(fd);
+}
+
+std::error_code stream_socket::error(const char* operation, failure what) const noexcept {
+  char text[32];
+  std::snprintf(text, sizeof text, "%s %s", operation, network_);
+  return error_of(text, what);
+}
+
+result<std::size_t> stream_socket::read(std::span<std::byte> into) {
+  if (into.empty()) return 0;
+  failure why;
+  ssize_t n = socket_.repeat(wait::direction::read, why,
+                             [&](int fd) { return recv(fd, into.data(), into.size(), 0); });
+  if (n < 0) return std::unexpected(error("read", why));
+  return static_cast<std::size_t>(n);
+}
+
+result<std::size_t> stream_socket::write(std::span<const std::span<const std::byte>> parts) {
+  std::size_t written = 0;
+  std::size_t first = 0;   // the part that is to be sent next,
+  std::size_t offset = 0;  // from here on
+  for (;;) {
+    iovec pieces[parts_max];
+    int count = 0;
+    for (std::size_t i = first; i < parts.size() && count < parts_max; ++i) {
+      std::size_t skip = i == first ? offset : 0;
+      if (parts[i].size() == skip) {
+        if (count == 0) {
+          first = i + 1;
+          offset = 0;
+        }
+        continue;
+      }
+      pieces[count++] = {const_cast<std::byte*>(parts[i].data()) + skip, parts[i].size() - skip};
+    }
+    if (count == 0) return written;
+    failure why;
+    ssize_t n = socket_.repeat(wait::direction::write, why, [&](int fd) {
+      msghdr message{};
+      message.msg_iov = pieces;
+      message.msg_iovlen = static_cast<std::size_t>(count);
+      return sendmsg(fd, &message, MSG_NOSIGNAL);
+    });
+    if (n < 0) return std::unexpected(error("write", why));
+    auto left = static_cast<std::size_t>(n);
+    written += left;
+    while (first < parts.size() && left >= parts[first].size() - offset) {
+      left -= parts[first].size() - offset;
+      ++first;
+      offset = 0;
+    }
+    offset += left;
+  }
+}
+
+result<std::uint64_t> stream_socket::send_file(int file, std::uint64_t offset,
+                                               std::uint64_t count) {
+  std::uint64_t sent = 0;
+  while (sent < count) {
+    failure why;
+    auto at = static_cast<off_t>(offset + sent);
+    std::size_t most = std::min<std::uint64_t>(count - sent, send_file_max);
+    ssize_t n = socket_.repeat(wait::direction::write, why,
+                               [&](int fd) { return sendfile(fd, file, &at, most); });
+    if (n < 0) return std::unexpected(error("sendfile", why));
+    if (n == 0) break;
+    sent += static_cast<std::uint64_t>(n);
+    if (sent < count) yield();
+  }
+  return sent;
+}
+
+std::error_code stream_socket::close_write() {
+  int rc = socket_.with([](int fd) { return shutdown(fd, SHUT_WR) == 0 ? 0 : errno_ref(); });
+  return error("shutdown", rc == EBADF ? failure::of(errc::closed) : failure::of(rc));
+}
+
+std::error_code stream_socket::close() {
+  return socket_.close() ? std::error_code() : error("close", failure::of(errc::closed));
+}
+
+result<std::size_t> conn::read_full(std::span<std::byte> into) const {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    auto n = read(into.subspan(done));
+    if (!n) return n;
+    if (*n == 0) break;
+    done += *n;
+  }
+  return done;
+}
+
+void conn::set_deadline(time_point when) const {
+  set_read_deadline(when);
+  set_write_deadline(when);
+}
+void conn::set_read_deadline(time_point when) const {
+  stream_->set_read_deadline(nanotime_of(when));
+}
+void conn::set_write_deadline(time_point when) const {
+  stream_->set_write_deadline(nanotime_of(when));
+}
+
+std::error_code conn::set_no_delay(bool on) const {
+  bool set = set_option(fd(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0);
+  return error_of("set tcp", failure::of(set ? 0 : errno_ref()));
+}
+
+std::error_code conn::set_keep_alive(duration silence) const {
+  auto seconds = std::chrono::ceil<std::chrono::seconds>(silence).count();
+  int s = static_cast<int>(std::clamp<std::int64_t>(seconds, 0, 32767));
+  bool set = set_option(fd(), SOL_SOCKET, SO_KEEPALIVE, s > 0 ? 1 : 0) &&
+             (s == 0 || (set_option(fd(), IPPROTO_TCP, TCP_KEEPIDLE, s) &&
+                         set_option(fd(), IPPROTO_TCP, TCP_KEEPINTVL, s)));
+  return error_of("set tcp", failure::of(set ? 0 : errno_ref()));
+}
+
+}  // namespace runnel::net
