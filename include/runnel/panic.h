@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <span>
 #include <sstream>
 #include <string>
@@ -26,14 +25,22 @@ struct panic_content;
 struct panic_record;
 // "(the type's name)", for values that cannot be printed.
 std::string type_text(const std::type_info& type);
+const panic_content* share(const panic_content* content) noexcept;
+void release(const panic_content* content) noexcept;
 }  // namespace detail
 
 // What panic() throws. Cheap to copy; copies share what they say.
 class panic_error : public std::exception {
  public:
   panic_error(std::any value, std::string text);
-  panic_error(const panic_error&) noexcept = default;
-  panic_error& operator=(const panic_error&) noexcept = default;
+  // Takes over what detail::panic_with has made.
+  explicit panic_error(const detail::panic_content* made) noexcept : content_(made) {}
+  panic_error(const panic_error& o) noexcept
+      : std::exception(o), content_(detail::share(o.content_)) {}
+  panic_error& operator=(const panic_error& o) noexcept {
+    detail::release(std::exchange(content_, detail::share(o.content_)));
+    return *this;
+  }
   ~panic_error() override;
 
   // What was given to panic(); text as std::string.
@@ -44,12 +51,8 @@ class panic_error : public std::exception {
   // The goroutine that panicked; 0: a plain thread.
   std::uint64_t goroutine() const noexcept;
 
- protected:
-  // `from`: where the backtrace begins.
-  panic_error(std::any value, std::string text, void* from);
-
  private:
-  std::shared_ptr<const detail::panic_content> content_;
+  const detail::panic_content* content_;
 };
 
 // A programming error found by the runtime: "close of nil channel", "sync: negative WaitGroup counter", …
@@ -80,21 +83,32 @@ std::string panic_text(const T& v) {
   }
 }
 
+// Makes what a panic_error carries; its backtrace begins at the return address `from`.
+const panic_content* panic_with(std::any value, std::string text, void* from);
+const panic_content* panic_with(std::string_view text);  // from the caller
+
+template <class T>
+[[gnu::noinline]] const panic_content* panic_with_value(T&& v) {
+  std::string text = panic_text<std::decay_t<T>>(v);
+  return panic_with(std::any(std::forward<T>(v)), std::move(text), __builtin_return_address(0));
+}
+
 }  // namespace detail
 
 // Begins to panic with any copyable value. The report shows strings, exceptions and whatever can be written to a
 // std::ostream; of others the type. A null pointer panics with a runtime_error of its own, as in Go.
 template <class T>
-[[noreturn]] void panic(T&& v) {
+[[noreturn, gnu::noinline]] void panic(T&& v) {
   using value = std::decay_t<T>;
+  // Nothing here needs a destructor: an unwinder that has to run one pays for stopping.
   if constexpr (std::is_null_pointer_v<value>) {
     throw runtime_error("panic called with nil argument");
   } else if constexpr (std::convertible_to<const value&, std::string_view>) {
-    std::string text{std::string_view(v)};
-    throw panic_error(text, text);
+    const detail::panic_content* made = detail::panic_with(std::string_view(v));
+    throw panic_error(made);
   } else {
-    std::string text = detail::panic_text<value>(v);
-    throw panic_error(std::any(std::forward<T>(v)), std::move(text));
+    const detail::panic_content* made = detail::panic_with_value(std::forward<T>(v));
+    throw panic_error(made);
   }
 }
 

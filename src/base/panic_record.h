@@ -2,6 +2,7 @@
 // What is known of a panic besides its exception.
 
 #include <any>
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <string>
@@ -14,6 +15,7 @@ namespace runnel::detail {
 struct panic_content {
   static constexpr int frames_max = 32;
 
+  mutable std::atomic<std::uint32_t> users = 1;
   std::any value;
   std::string text;
   std::uint64_t goroutine = 0;

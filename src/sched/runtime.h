@@ -16,6 +16,7 @@
 
 #include "base/intrusive_queue.h"
 #include "memory/record_pool.h"
+#include "platform/frame_cache.h"
 #include "platform/lock.h"
 #include "platform/parker.h"
 #include "poll/net_poller.h"
@@ -102,6 +103,8 @@ struct runtime {
   std::atomic<std::int64_t> started_outside{0};  // by plain threads, or by Ms without a P
 
   std::atomic<std::uint64_t> next_local_key{1};  // goroutine_local
+
+  platform::frame_cache frames;  // of everybody's stacks
 
   base::intrusive_queue<runnable> dropped;      // under lock: tasks of runs that are over
   timer_callback* dropped_callbacks = nullptr;  // likewise
