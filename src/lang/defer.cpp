@@ -3,11 +3,13 @@
 // Invariants of a func's defer_stack
 //   innermost of its state while it lives, or of a func that one of its calls has begun
 //   record_ == older_   =>  it has not panicked; else record_ is its panic, the last one in a deferred call counts
+//   unwound_            <=>  exit_ lives; an exception has left the body or a call
 //   panicking_          =>  record_ != older_, and nobody has recovered it yet
 //   panicking_ at the end  =>  its records stay for the func above, or for the report; otherwise they go
 
 #include "runnel/defer.h"
 
+#include <new>
 #include <utility>
 
 #include "base/panic_record.h"
@@ -50,23 +52,22 @@ void panic_nil_call() { throw runtime_error("invalid memory address or nil point
 
 }  // namespace detail
 
-defer_stack::defer_stack() noexcept
-    : state_(detail::current_panic_state()),
-      outer_(state_.innermost),
-      older_(outer_ != nullptr ? outer_->record_ : nullptr) {
-  state_.innermost = this;
-}
-
 void defer_stack::clean_up() noexcept {
   while (detail::deferred_call* c = calls_) {
     calls_ = c->next;
-    c->destroy(c);
+    c->finish(c, false);
   }
+  if (!unwound_) return;
   if (!panicking_) detail::drop_panics(state_, older_);
+  exit_.~exception_ptr();
 }
 
 // An exception has left the body, or a deferred call.
 void defer_stack::note_panic(std::exception_ptr thrown) {
+  if (!unwound_) {
+    ::new (static_cast<void*>(&exit_)) std::exception_ptr;
+    unwound_ = true;
+  }
   if (detail::is_goexit(thrown)) {
     panicking_ = false;
     exit_ = std::move(thrown);
@@ -83,29 +84,21 @@ void defer_stack::note_panic(std::exception_ptr thrown) {
   panicking_ = true;
 }
 
-void defer_stack::run_calls() {
-  while (detail::deferred_call* c = calls_) {
-    calls_ = c->next;
-    struct done {
-      defer_stack& stack;
-      detail::deferred_call* c;
-      ~done() {
-        stack.in_call_ = false;
-        c->destroy(c);
-      }
-    };
-    in_call_ = true;
+void defer_stack::run_all() {
+  in_call_ = true;
+  while (calls_ != nullptr) {
     try {
-      done at_end{*this, c};
-      c->call(c);
+      while (detail::deferred_call* c = calls_) {
+        calls_ = c->next;
+        c->finish(c, true);
+      }
     } catch (...) {
       note_panic(std::current_exception());
     }
   }
-}
-
-void defer_stack::run_all() {
-  run_calls();
+  in_call_ = false;
+  if (!unwound_) [[likely]]
+    return;
   if (panicking_) std::rethrow_exception(record_->exception);
   if (exit_ != nullptr) std::rethrow_exception(exit_);
 }

@@ -18,25 +18,40 @@ namespace detail {
 
 struct deferred_call {
   deferred_call* next;
-  void (*call)(deferred_call*);
-  void (*destroy)(deferred_call*) noexcept;
+  // Calls it, if that is wanted, and destroys it in any case.
+  void (*finish)(deferred_call*, bool call);
 };
 
 [[noreturn]] void panic_nil_call();
 
-template <class F, class... Args>
+// `InRoom`: in the room of its defer_stack, not on the heap.
+template <bool InRoom, class F, class... Args>
 struct deferred_closure : deferred_call {
   template <class G, class... As>
   explicit deferred_closure(G&& g, As&&... as)
       : f(std::forward<G>(g)), args(std::forward<As>(as)...) {}
 
-  static void run(deferred_call* base) {
-    auto& me = *static_cast<deferred_closure*>(base);
+  static void finish_one(deferred_call* base, bool call) {
+    struct destroyed_at_end {
+      deferred_closure* me;
+      ~destroyed_at_end() {
+        if constexpr (InRoom) {
+          me->~deferred_closure();
+        } else {
+          delete me;
+        }
+      }
+    };
+    destroyed_at_end it{static_cast<deferred_closure*>(base)};
+    if (call) it.me->run();
+  }
+
+  void run() {
     if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F> ||
-                  requires { me.f == nullptr; }) {
-      if (me.f == nullptr) panic_nil_call();
+                  requires(F& g) { g == nullptr; }) {
+      if (f == nullptr) panic_nil_call();
     }
-    std::apply([&](Args&... as) { std::invoke(me.f, as...); }, me.args);
+    std::apply([&](Args&... as) { std::invoke(f, as...); }, args);
   }
 
   [[no_unique_address]] F f;
@@ -49,32 +64,35 @@ struct deferred_closure : deferred_call {
 // when the body has ended. May be passed on to functions that the body calls; not to another goroutine.
 class defer_stack {
  public:
-  defer_stack() noexcept;
+  defer_stack() noexcept
+      : state_(detail::current_panic_state()),
+        outer_(state_.innermost),
+        older_(outer_ != nullptr ? outer_->record_ : nullptr) {
+    state_.innermost = this;
+  }
   defer_stack(const defer_stack&) = delete;
   defer_stack& operator=(const defer_stack&) = delete;
   ~defer_stack() {
-    if (calls_ != nullptr || record_ != older_) clean_up();
+    if (calls_ != nullptr || unwound_) [[unlikely]]
+      clean_up();
     state_.innermost = outer_;
   }
 
   template <class F, class... Args>
   void operator()(F&& f, Args&&... args) {
-    using closure = detail::deferred_closure<std::decay_t<F>, std::decay_t<Args>...>;
-    constexpr bool fits = sizeof(closure) <= sizeof(room_) && alignof(closure) <= alignof(void*);
-    void* memory = fits ? take_room(sizeof(closure)) : nullptr;
-    closure* made;
-    if (memory != nullptr) {
-      made = ::new (memory) closure(std::forward<F>(f), std::forward<Args>(args)...);
-      made->destroy = [](detail::deferred_call* c) noexcept {
-        static_cast<closure*>(c)->~closure();
-      };
-    } else {
-      made = new closure(std::forward<F>(f), std::forward<Args>(args)...);
-      made->destroy = [](detail::deferred_call* c) noexcept { delete static_cast<closure*>(c); };
+    using small = detail::deferred_closure<true, std::decay_t<F>, std::decay_t<Args>...>;
+    using large = detail::deferred_closure<false, std::decay_t<F>, std::decay_t<Args>...>;
+    constexpr std::size_t size =
+        (sizeof(small) + alignof(void*) - 1) / alignof(void*) * alignof(void*);
+    if constexpr (size <= sizeof(room_) && alignof(small) <= alignof(void*)) {
+      if (size <= sizeof(room_) - used_) {
+        auto* made = ::new (static_cast<void*>(room_ + used_))
+            small(std::forward<F>(f), std::forward<Args>(args)...);
+        used_ += size;
+        return add(made, &small::finish_one);
+      }
     }
-    made->call = &closure::run;
-    made->next = calls_;
-    calls_ = made;
+    add(new large(std::forward<F>(f), std::forward<Args>(args)...), &large::finish_one);
   }
 
   // --- for func ---
@@ -89,27 +107,27 @@ class defer_stack {
  private:
   friend const panic_info* recover() noexcept;
 
-  void* take_room(std::size_t size) noexcept {
-    size = (size + sizeof(void*) - 1) / sizeof(void*) * sizeof(void*);
-    if (size > sizeof(room_) - used_) return nullptr;
-    void* memory = room_ + used_;
-    used_ += size;
-    return memory;
+  void add(detail::deferred_call* made, void (*finish)(detail::deferred_call*, bool)) noexcept {
+    made->finish = finish;
+    made->next = calls_;
+    calls_ = made;
   }
   void run_all();
-  void run_calls();
   void note_panic(std::exception_ptr thrown);
-  void clean_up() noexcept;
+  [[gnu::cold]] void clean_up() noexcept;
 
   detail::panic_state& state_;
   defer_stack* const outer_;
   detail::panic_record* const older_;  // of the func around, if that runs deferred calls for one
   detail::panic_record* record_ = older_;   // ours, if another
   detail::deferred_call* calls_ = nullptr;  // last first
+  bool unwound_ = false;                    // an exception has left the body or a call
   bool panicking_ = false;                  // not recovered yet
   bool in_call_ = false;                    // a deferred call runs
-  std::exception_ptr exit_;                 // goexit
   std::size_t used_ = 0;
+  union {
+    std::exception_ptr exit_;  // goexit; lives if unwound_
+  };
   alignas(void*) std::byte room_[160];
 };
 
