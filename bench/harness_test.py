@@ -8,21 +8,23 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness.cases import CASES, ONE_P, Case, Metric, Target  # noqa: E402
+from harness.cases import CASES, ONE_P, Case, Metric, Own, Run, Target  # noqa: E402
 from harness.contestants import source  # noqa: E402
-from harness.main import compare_with_one_p  # noqa: E402
+from harness.main import compare_with_one_p, prepare  # noqa: E402
 from harness.measure import Program, Sample, run_in_turns  # noqa: E402
 from harness.results import Row, table  # noqa: E402
 
 
 def shell(script: str, real_work: bool = False) -> Program:
-    return Program(["sh", "-c", script], 1, real_work)
+    return Program(["sh", "-c", script], 1, real_work, [])
 
 
 def run(programs: dict[str, Program], keys: list[str], rounds: int = 1, timeout_s: float = 10):
     order = []
+    for program in programs.values():
+        program.keys = keys
     samples, errors = run_in_turns(
-        programs, keys, rounds, timeout_s, lambda turn, name: order.append((turn, name)))
+        programs, rounds, timeout_s, lambda turn, name: order.append((turn, name)))
     return samples, errors, order
 
 
@@ -77,6 +79,19 @@ class Measuring(unittest.TestCase):
         self.assertEqual(samples["a"]["x"].values + samples["a"]["y"].values, [1, 1])
 
 
+    def test_rivals_need_not_print_what_only_runnel_has(self):
+        case = Case("case", "", (Metric("x", "ns"), Metric("y", "ns", runnel_only=True)))
+        keys = {name: prepare(case, Path("program"), Run(name, 1, 1, Path("."))).keys
+                for name in ("runnel", "go")}
+        self.assertEqual(keys, {"runnel": ["x", "y"], "go": ["x"]})
+        programs = {"runnel": Program(["echo", "x=1 y=2"], 1, False, ["x", "y"]),
+                    "go": Program(["echo", "x=3"], 1, False, ["x"])}
+        samples, errors = run_in_turns(programs, 1, 10, lambda turn, name: None)
+        self.assertEqual(errors, {})
+        self.assertEqual({n: list(s) for n, s in samples.items()},
+                         {"runnel": ["x", "y"], "go": ["x"]})
+
+
 class Judging(unittest.TestCase):
     def test_a_target_is_met_up_to_its_limit(self):
         half = Target(0.5, "go")
@@ -110,6 +125,25 @@ class Judging(unittest.TestCase):
         two = row(rule, runnel=13)
         compare_with_one_p([two])
         self.assertIsNone(two.met(rule))
+
+    def test_a_rivals_median_may_be_exceeded_by_so_many_units(self):
+        some = Target(1, "go", plus=5)
+        self.assertTrue(row(some, runnel=8, go=3).met(some))
+        bad = row(some, runnel=8.1, go=3)
+        self.assertFalse(bad.met(some))
+        self.assertEqual(table([bad], ["runnel", "go"])[1][-1], "≤ Go + 5: MISSED")
+
+    def test_runnel_is_compared_with_another_metric_of_its_own(self):
+        times, plus = Target(1.02, Own("base")), Target(1, Own("base"), plus=10)
+        metric = Metric("ns", "ns", (times, plus), compared=False, runnel_only=True)
+        case = Case("case", "", (metric, Metric("base", "ns of the base")))
+        one = Row(case, metric, 1, {"runnel": Sample([12])}, runnel_others={"base": Sample([10])})
+        self.assertFalse(one.met(times))
+        self.assertTrue(one.met(plus))
+        self.assertEqual(
+            table([one], ["runnel"])[1][-1],
+            "≤ 1.02 × ns of the base, is 1.20: MISSED; ≤ ns of the base + 10, is + 2.0: met")
+        self.assertIsNone(row(times, runnel=12).met(times))
 
     def test_rivals_that_have_nothing_to_show_get_no_column(self):
         lines = table([row(runnel=5, go=10)], ["runnel", "go", "boost_fiber"])

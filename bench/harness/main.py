@@ -64,12 +64,14 @@ def measure(options, programs) -> tuple[list[Row], list[str]]:
                 for c in taking_part
             }
             samples, errors = run_in_turns(
-                prepared, [metric.key for metric in case.metrics], options.rounds, options.timeout,
+                prepared, options.rounds, options.timeout,
                 lambda turn, name: progress(f"{case.name}, {procs} P, round {turn + 1}: {name}"))
             failures += [f"{case.name}, {procs} P: {name} {e}" for name, e in errors.items()]
             for metric in case.metrics:
-                of_metric = {name: of_name[metric.key] for name, of_name in samples.items()}
-                of_case.append(Row(case, metric, procs, of_metric))
+                of_metric = {name: of_name[metric.key] for name, of_name in samples.items()
+                             if metric.key in of_name}
+                of_case.append(Row(case, metric, procs, of_metric,
+                                   runnel_others=samples.get("runnel", {})))
         compare_with_one_p(of_case)
         of_case.sort(key=lambda row: case.metrics.index(row.metric))
         progress("")
@@ -85,7 +87,8 @@ def compare_with_one_p(rows: list[Row]) -> None:
 
 
 def prepare(case: Case, executable: Path, run: Run) -> Program:
-    return Program([str(executable), *case.arguments(run)], run.procs, case.real_work)
+    keys = [m.key for m in case.metrics if run.contestant == "runnel" or not m.runnel_only]
+    return Program([str(executable), *case.arguments(run)], run.procs, case.real_work, keys)
 
 
 def versions_of(programs, build_dir: Path) -> list[str]:

@@ -42,6 +42,7 @@ class Program:
     command: list[str]
     procs: int
     real_work: bool  # see Case
+    keys: list[str]  # the metrics that it has
 
 
 def run_once(program: Program, timeout_s: float) -> tuple[dict[str, float], str]:
@@ -88,10 +89,10 @@ def children_cpu_s() -> float:
 
 
 def run_in_turns(
-    programs: dict[str, Program], keys: list[str], rounds: int, timeout_s: float, on_turn
+    programs: dict[str, Program], rounds: int, timeout_s: float, on_turn
 ) -> tuple[dict[str, dict[str, Sample]], dict[str, str]]:
     """A B C A B C …: {contestant: {key: its sample}}, and {contestant: what went wrong}."""
-    samples = {name: {key: Sample() for key in keys} for name in programs}
+    samples = {name: {key: Sample() for key in p.keys} for name, p in programs.items()}
     errors: dict[str, str] = {}
     slow: set[str] = set()
     first_printed: str | None = None
@@ -105,7 +106,7 @@ def run_in_turns(
                 first_printed = first_printed or printed
                 if program.real_work and printed != first_printed:
                     raise ProgramError("printed another result than the program before")
-                absent = [key for key in keys if key not in metrics]
+                absent = [key for key in program.keys if key not in metrics]
                 if absent:
                     raise ProgramError(f"did not print {', '.join(absent)}")
             except ProgramError as error:
@@ -113,6 +114,6 @@ def run_in_turns(
                 continue
             if metrics["wall_s"] >= SLOW_SECONDS:
                 slow.add(name)
-            for key in keys:
+            for key in program.keys:
                 samples[name][key].values.append(metrics[key])
     return {n: s for n, s in samples.items() if n not in errors}, errors

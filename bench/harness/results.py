@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .cases import ONE_P, Case, Metric, Target
+from .cases import ONE_P, Case, Metric, Own, Target
 from .contestants import CONTESTANTS
 from .measure import Sample
 
@@ -16,6 +16,7 @@ class Row:
     procs: int
     samples: dict[str, Sample] = field(default_factory=dict)  # by contestant
     runnel_one_p: Sample | None = None  # the same with one P, if that was measured
+    runnel_others: dict[str, Sample] = field(default_factory=dict)  # by key: all metrics of the case
 
     def ratio(self, rival: str) -> float | None:
         """Of the medians, Runnel's to the rival's."""
@@ -24,23 +25,28 @@ class Row:
         against = self.samples[rival].median
         return self.samples["runnel"].median / against if against > 0 else None
 
-    def ratio_to_one_p(self) -> float | None:
-        """Of the medians, Runnel's to its own with one P."""
-        if self.runnel_one_p is None or "runnel" not in self.samples:
-            return None
-        against = self.runnel_one_p.median
-        return self.samples["runnel"].median / against if against > 0 else None
-
     def targets(self) -> list[Target]:
         return [t for t in self.metric.targets if t.procs in (None, self.procs)]
 
+    def reference(self, target: Target) -> Sample | None:
+        """What the target's limit is a multiple of."""
+        if target.times == ONE_P:
+            return self.runnel_one_p
+        if isinstance(target.times, Own):
+            return self.runnel_others.get(target.times.key)
+        return self.samples.get(target.times) if self.metric.compared else None
+
     def met(self, target: Target) -> bool | None:
         """None: nothing to judge by."""
+        runnel = self.samples.get("runnel")
+        if runnel is None:
+            return None
         if target.times is None:
-            runnel = self.samples.get("runnel")
-            return None if runnel is None else runnel.median <= target.limit
-        ratio = self.ratio_to_one_p() if target.times == ONE_P else self.ratio(target.times)
-        return None if ratio is None else ratio <= target.limit
+            return runnel.median <= target.limit
+        reference = self.reference(target)
+        if reference is None or reference.median <= 0:
+            return None
+        return runnel.median <= target.limit * reference.median + target.plus
 
 
 def number(value: float) -> str:
@@ -59,14 +65,28 @@ def sample(one: Sample | None) -> str:
 def target(row: Row, one: Target) -> str:
     if one.times is None:
         wanted = f"≤ {one.limit:,.6g}"
-    elif one.times == ONE_P:
-        ratio = row.ratio_to_one_p()
-        wanted = f"≤ {one.limit:g} × Runnel with 1 P"
-        wanted += "" if ratio is None else f", is {ratio:.2f}"
     else:
-        wanted = f"≤ {one.limit:g} × {CONTESTANTS[one.times].title}"
+        if one.times == ONE_P:
+            name = "Runnel with 1 P"
+        elif isinstance(one.times, Own):
+            name = next(m.unit for m in row.case.metrics if m.key == one.times.key)
+        else:
+            name = CONTESTANTS[one.times].title
+        plus = f" + {one.plus:g}" if one.plus else ""
+        wanted = f"≤ {name}{plus}" if plus and one.limit == 1 else f"≤ {one.limit:g} × {name}{plus}"
+        # What stands in no column.
+        reference = row.reference(one)
+        if one.times == ONE_P or isinstance(one.times, Own):
+            wanted += "" if reference is None else f", is {difference(row, one, reference)}"
     verdict = {True: "met", False: "MISSED", None: "–"}[row.met(one)]
     return f"{wanted}: {verdict}"
+
+
+def difference(row: Row, one: Target, reference: Sample) -> str:
+    runnel = row.samples["runnel"].median
+    if one.plus:
+        return f"+ {runnel - reference.median:.1f}"
+    return f"{runnel / reference.median:.2f}"
 
 
 def table(rows: list[Row], contestants: list[str]) -> list[list[str]]:
