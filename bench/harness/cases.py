@@ -226,13 +226,12 @@ CASES = (
         "On each P a goroutine calls a function that panics and is recovered from in the caller's"
         " `func`, again and again: the time of one panic and its recovery on its P, the fastest of"
         " 125 runs of 2,000. Beside it nothing but `throw` and `catch` over the same frame, which"
-        " bounds it from below. C++ unwinds through tables, in two passes; Go only looks for the"
-        " deferred calls, which is why it is several times faster here and dearer where nothing"
-        " panics. With two Ps both panic at once: libgcc finds a frame's table by glibc's"
-        " `_dl_find_object`, without a lock (GCC 12 and glibc 2.35, or newer; before these, and"
-        " with LLVM's libunwind, every step takes the dynamic linker's lock). Nothing more is done"
-        " to keep those tables warm; the stack that a panic records does not touch them, but a"
-        " table of its own from return address to frame.",
+        " bounds it from below. C++ unwinds by tables, in two passes; Go only looks for the deferred"
+        " calls, which is why it is several times faster. With two Ps both panic at once: libgcc,"
+        " which Clang uses too, finds a frame's table by glibc's `_dl_find_object`, without a lock"
+        " (GCC 12 and glibc 2.35 or newer; before these, each step takes a lock of the dynamic"
+        " linker's). Nothing else is done to keep those tables warm; but the stack that a panic"
+        " records is found without them, by a table of Runnel's own from return address to frame.",
         (
             scaling("ns_per_panic", "ns per panic", absolute(1500)),
             own("ns_per_throw", "ns per throw and catch", TWO_PS_NO_SLOWER),
