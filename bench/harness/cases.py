@@ -238,6 +238,14 @@ CASES = (
         ),
     ),
     Case(
+        "dump",
+        "Writes the stacks of 100,000 goroutines that wait to receive to `/dev/null` while two others"
+        " play ping-pong: the time of the first dump, debug information found and read. Runnel stops"
+        " the others for a few goroutines at a time, Go (`runtime.Stack` with a large enough buffer)"
+        " for all of it.",
+        (Metric("ms", "ms in all", (absolute(3000),)),),
+    ),
+    Case(
         "thread_channel",
         "A value goes to and fro between a `std::thread`, which the runtime did not start, and a"
         " goroutine over two unbuffered channels, 50,000 times, after a warm-up of a tenth. Beside"
