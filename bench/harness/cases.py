@@ -246,6 +246,17 @@ CASES = (
         (Metric("ms", "ms in all", (absolute(3000),)),),
     ),
     Case(
+        "machinery",
+        "A program of a million channel operations, half a million values over an unbuffered channel,"
+        " run with `options.deadlock` on and off, in turns: the fastest of 20 runs of each, start"
+        " and end included.",
+        (
+            own("with_ns", "ns per operation, looking for deadlocks",
+                Target(1.02, Own("without_ns"))),
+            own("without_ns", "ns per operation, not looking"),
+        ),
+    ),
+    Case(
         "thread_channel",
         "A value goes to and fro between a `std::thread`, which the runtime did not start, and a"
         " goroutine over two unbuffered channels, 50,000 times, after a warm-up of a tenth. Beside"
