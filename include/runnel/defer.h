@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runnel/detail/defer_stack.h"
+#include "runnel/detail/throw_witness.h"
 #include "runnel/panic.h"
 
 namespace runnel {
@@ -18,7 +19,7 @@ namespace runnel {
 // called: "invalid memory address or nil pointer dereference". Costs what a destructor costs.
 //
 // A call that panics at the end of a scope panics there. While the scope is being left by a panic already, that is fatal:
-// C++ cannot exchange one for the other. func can.
+// C++ cannot exchange one for the other. func can. The report shows both, if a func or run() is around.
 template <class F, class... Args>
 class [[nodiscard]] defer {
  public:
@@ -64,6 +65,8 @@ R func(Body&& body) {
     defer_stack defer;
     try {
       std::invoke(std::forward<Body>(body), defer);
+    } catch (detail::throw_witness&) {
+      __builtin_unreachable();
     } catch (...) {
       defer.run_deferred_panicking();
       return;
@@ -81,6 +84,8 @@ R func(Body&& body) {
           result = std::invoke(std::forward<Body>(body), defer, result);
         }
         returned = true;
+      } catch (detail::throw_witness&) {
+        __builtin_unreachable();
       } catch (...) {
         defer.run_deferred_panicking();
       }
@@ -93,6 +98,8 @@ R func(Body&& body) {
       defer_stack defer;
       try {
         result.emplace(std::invoke(std::forward<Body>(body), defer));
+      } catch (detail::throw_witness&) {
+        __builtin_unreachable();
       } catch (...) {
         defer.run_deferred_panicking();
       }

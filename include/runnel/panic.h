@@ -122,7 +122,7 @@ class panic_info {
   std::exception_ptr exception() const noexcept;
   // A panic of the runtime itself.
   bool is_runtime_error() const noexcept;
-  // As panic_error's; empty for other exceptions.
+  // As panic_error's, of other exceptions where they were thrown; these are lost, and this empty, if memory is short.
   std::span<void* const> backtrace() const noexcept;
   // The panic that this one has taken over, or nullptr.
   const panic_info* previous() const noexcept;

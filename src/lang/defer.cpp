@@ -9,6 +9,7 @@
 
 #include "runnel/defer.h"
 
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -38,14 +39,22 @@ panic_state& current_panic_state() noexcept {
   return self != nullptr && self->current != nullptr ? self->current->panics : thread_panic_state();
 }
 
-panic_record* release_panics() noexcept {
-  return std::exchange(current_panic_state().newest, nullptr);
+panic_record* release_panics(const std::exception_ptr& thrown) {
+  panic_state& state = current_panic_state();
+  std::unique_ptr<panic_sighting> sighting = take_sighting(state, thrown);
+  if (is_goexit(thrown)) return nullptr;
+  if (state.newest != nullptr && state.newest->exception != thrown) {
+    // Of panics that were caught by a handler.
+    drop_panics(state, nullptr);
+  }
+  if (state.newest == nullptr) return new panic_record(thrown, nullptr, std::move(sighting));
+  return std::exchange(state.newest, nullptr);
 }
 
-void adopt_panics(panic_record* newest, const std::exception_ptr& thrown) {
+void adopt_panics(panic_record* newest) {
   panic_state& state = current_panic_state();
   drop_panics(state, nullptr);
-  state.newest = newest != nullptr ? newest : new panic_record(thrown, nullptr);
+  state.newest = newest;
 }
 
 void panic_nil_call() { throw runtime_error("invalid memory address or nil pointer dereference"); }
@@ -68,18 +77,25 @@ void defer_stack::note_panic(std::exception_ptr thrown) {
     ::new (static_cast<void*>(&exit_)) std::exception_ptr;
     unwound_ = true;
   }
+  std::unique_ptr<detail::panic_sighting> sighting = detail::take_sighting(state_, thrown);
   if (detail::is_goexit(thrown)) {
     panicking_ = false;
     exit_ = std::move(thrown);
     return;
   }
   detail::panic_record* newest = state_.newest;
+  if (record_ == older_ && newest != nullptr && state_.in_flight != nullptr &&
+      state_.in_flight->is_of(newest->exception)) {
+    // We are in a destructor that a panic runs on its way from a func below to one above.
+    record_ = older_ = newest;
+  }
   if (newest != nullptr && newest != record_ && newest->exception == thrown) {
     record_ = newest;  // a func below has its record already
   } else if (record_ == older_ || record_->recovered || record_->exception != thrown) {
     // Above ours there may be panics that were caught by a handler.
     detail::drop_panics(state_, record_);
-    record_ = state_.newest = new detail::panic_record(std::move(thrown), record_);
+    record_ = state_.newest =
+        new detail::panic_record(std::move(thrown), record_, std::move(sighting));
   }
   panicking_ = true;
 }
@@ -92,6 +108,8 @@ void defer_stack::run_all() {
         calls_ = c->next;
         c->finish(c, true);
       }
+    } catch (detail::throw_witness&) {
+      __builtin_unreachable();
     } catch (...) {
       note_panic(std::current_exception());
     }

@@ -75,9 +75,7 @@ const char* panic_info::what() const noexcept {
 }
 std::exception_ptr panic_info::exception() const noexcept { return record_->exception; }
 bool panic_info::is_runtime_error() const noexcept { return record_->by_runtime; }
-std::span<void* const> panic_info::backtrace() const noexcept {
-  return record_->error != nullptr ? record_->error->backtrace() : std::span<void* const>();
-}
+std::span<void* const> panic_info::backtrace() const noexcept { return record_->backtrace(); }
 const panic_info* panic_info::previous() const noexcept {
   return record_->previous != nullptr ? &record_->previous->info : nullptr;
 }

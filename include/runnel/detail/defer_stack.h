@@ -118,7 +118,7 @@ class defer_stack {
 
   detail::panic_state& state_;
   defer_stack* const outer_;
-  detail::panic_record* const older_;  // of the func around, if that runs deferred calls for one
+  detail::panic_record* older_;  // of the func around, if that runs deferred calls for one
   detail::panic_record* record_ = older_;   // ours, if another
   detail::deferred_call* calls_ = nullptr;  // last first
   bool unwound_ = false;                    // an exception has left the body or a call

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "runnel/detail/panic_state.h"
+#include "runnel/detail/throw_witness.h"
 
 // Assembly: notes the caller's registers, for reports, and hands the P on.
 extern "C" void runnel_begin_blocking() noexcept;
@@ -38,8 +39,8 @@ struct blocking_region {
 bool is_goexit(const std::exception_ptr& e) noexcept;
 
 // What is known of the panics under way goes with the exception from the main goroutine to the thread in run().
-panic_record* release_panics() noexcept;
-void adopt_panics(panic_record* newest, const std::exception_ptr& thrown);
+panic_record* release_panics(const std::exception_ptr& thrown);
+void adopt_panics(panic_record* newest);
 
 // The main goroutine's function, its arguments, and what came of it; lives on the stack of run()'s caller.
 template <class F, class... Args>
@@ -57,7 +58,7 @@ class main_call {
 
   result get() {
     if (error_) {
-      adopt_panics(panics_, error_);
+      adopt_panics(panics_);
       std::rethrow_exception(std::move(error_));
     }
     if constexpr (std::is_reference_v<result>) {
@@ -91,10 +92,12 @@ void main_call<F, Args...>::call_here() {
           }
         },
         args_);
+  } catch (throw_witness&) {
+    __builtin_unreachable();
   } catch (...) {
     error_ = std::current_exception();
   }
-  if (error_) panics_ = release_panics();
+  if (error_) panics_ = release_panics(error_);
   if (error_ && is_goexit(error_)) std::rethrow_exception(std::move(error_));
 }
 

@@ -1,8 +1,10 @@
 // func, defer_stack, recover: Go's rules for deferred calls and panics.
 
 #include <gtest/gtest.h>
+#include <unwind.h>
 
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -111,6 +113,33 @@ TEST(func_that_panics, tells_of_any_exception) {
     });
     throw std::out_of_range("out");
   });
+}
+
+[[gnu::noinline]] void fails_by_throwing() { throw std::out_of_range("out"); }
+
+// Where the innermost call of a backtrace lies.
+void* function_of(std::span<void* const> backtrace) {
+  if (backtrace.empty()) return nullptr;
+  return _Unwind_FindEnclosingFunction(static_cast<char*>(backtrace.front()) - 1);
+}
+
+TEST(func_that_panics, knows_where_any_exception_was_thrown) {
+  void* where = nullptr;
+  func([&](defer_stack& defer) {
+    defer([&] { where = function_of(recover()->backtrace()); });
+    // On the way up another one comes and goes.
+    runnel::defer guard([] {
+      func([](defer_stack& inner) {
+        inner([] { recover(); });
+        throw std::out_of_range("another");
+      });
+    });
+    func([](defer_stack& inner) {
+      inner([] {});
+      fails_by_throwing();
+    });
+  });
+  EXPECT_EQ(where, reinterpret_cast<void*>(&fails_by_throwing));
 }
 
 TEST(func_that_panics, is_recovered_once) {

@@ -56,6 +56,78 @@ TEST_F(panic_report, names_the_type_of_other_exceptions) {
   EXPECT_EXIT(in_a_goroutine([] { throw 5; }), test::exits_with_2, "panic: exception of type int");
 }
 
+[[gnu::noinline]] void throws_in_here() { throw std::out_of_range("thrown"); }
+
+void in_a_func() {
+  func([](defer_stack& defer) {
+    defer([] {});
+    throws_in_here();
+  });
+}
+
+TEST_F(panic_report, of_any_exception_shows_the_stack_of_the_throw_though_a_func_was_on_its_way) {
+  EXPECT_EXIT(
+      in_a_goroutine([] { in_a_func(); }), test::exits_with_2,
+      "panic: std::out_of_range: thrown\n\ngoroutine [2-9] \\[running\\]:\n(.|\n)*throws_in_here"
+      "(.|\n)*in_a_func");
+}
+
+TEST_F(panic_report, of_any_exception_of_main_shows_the_stack_of_the_throw) {
+  EXPECT_EXIT(
+      in_main([] { throws_in_here(); }), test::exits_with_2,
+      "panic: std::out_of_range: thrown\n\ngoroutine 1 \\[running\\]:\n(.|\n)*throws_in_here");
+}
+
+TEST_F(panic_report, shows_both_panics_if_a_guard_panics_while_another_runs_it) {
+  EXPECT_EXIT(in_a_goroutine([] {
+                func([](defer_stack&) {
+                  runnel::defer guard([] { panic("second"); });
+                  panic("first");
+                });
+              }),
+              test::exits_with_2, "panic: first\n\tpanic: second\n\ngoroutine");
+  EXPECT_EXIT(in_main([] {
+                runnel::defer guard([] { throw std::out_of_range("second"); });
+                throw std::logic_error("first");
+              }),
+              test::exits_with_2,
+              "panic: std::logic_error: first\n\tpanic: std::out_of_range: second\n");
+}
+
+TEST_F(panic_report, shows_a_panic_once_though_a_func_has_seen_it_before_a_guard_panics) {
+  EXPECT_EXIT(in_a_goroutine([] {
+                func([](defer_stack&) {
+                  runnel::defer guard([] {
+                    func([](defer_stack& defer) {
+                      defer([] {});
+                      panic("second");
+                    });
+                  });
+                  func([](defer_stack& defer) {
+                    defer([] {});
+                    panic("first");
+                  });
+                });
+              }),
+              test::exits_with_2, "^panic: first\n\tpanic: second\n\ngoroutine");
+}
+
+TEST_F(panic_report, of_a_guard_leaves_out_what_it_has_recovered_from) {
+  EXPECT_EXIT(in_a_goroutine([] {
+                func([](defer_stack&) {
+                  runnel::defer guard([] {
+                    func([](defer_stack& defer) {
+                      defer([] { runnel::recover(); });
+                      throw 5;
+                    });
+                    panic("third");
+                  });
+                  panic("first");
+                });
+              }),
+              test::exits_with_2, "^panic: first\n\tpanic: third\n");
+}
+
 TEST_F(panic_report, shows_panics_in_the_order_in_which_they_came) {
   EXPECT_EXIT(in_a_goroutine([] {
                 func([](defer_stack& defer) {
