@@ -264,6 +264,13 @@ CASES = (
         (scaling("ns_per_round_trip", "ns per round trip", Target(1.0, "threads")),),
     ),
     Case(
+        "tcp_echo",
+        "A server sends back what it gets, a goroutine for each connection. One load generator, the same for all, exchanges"
+        " messages of 64 bytes over 100 connections to it; a warm-up of a tenth. With one P server and load generator"
+        " have a CPU each, with two both have both.",
+        (compared("ns_per_message", "ns per message", go(0.80)),),
+    ),
+    Case(
         "sleep",
         "100,000 goroutines each sleep 10 ms ten times over, from the first start to the last end:"
         " 100 ms at the very best. No warm-up.",
