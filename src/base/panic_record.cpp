@@ -1,12 +1,13 @@
 #include "base/panic_record.h"
 
 #include <cxxabi.h>
+#include <dlfcn.h>
 #include <unwind.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <iterator>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/exception_object.h"
@@ -35,18 +36,34 @@ std::string exception_text(const std::exception_ptr& e) {
   return exception_text(base::exception_type(e), base::exception_object(e));
 }
 
+namespace {
+
+// By the address, and by the name where a sanitizer has put itself in front.
+bool raises(void* return_address) {
+  // The call, not what follows it, which may be another function.
+  void* call = static_cast<char*>(return_address) - 1;
+  void* function = _Unwind_FindEnclosingFunction(call);
+  if (function == reinterpret_cast<void*>(&abi::__cxa_throw) ||
+      function == reinterpret_cast<void*>(&abi::__cxa_rethrow) ||
+      function == reinterpret_cast<void*>(&std::rethrow_exception)) {
+    return true;
+  }
+  Dl_info known{};
+  if (dladdr(call, &known) == 0 || known.dli_sname == nullptr) return false;
+  std::string_view name = known.dli_sname;
+  return name.ends_with("__cxa_throw") || name.ends_with("__cxa_rethrow") ||
+         name.contains("rethrow_exception");
+}
+
+}  // namespace
+
 std::span<void* const> panic_sighting::stack() const noexcept {
   std::span<void* const> all(frames, static_cast<std::size_t>(frame_count));
-  const void* raisers[] = {reinterpret_cast<void*>(&abi::__cxa_throw),         // NOLINT
-                           reinterpret_cast<void*>(&abi::__cxa_rethrow),       // NOLINT
-                           reinterpret_cast<void*>(&std::rethrow_exception)};  // NOLINT
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    // The call, not what follows it, which may be another function.
-    void* call = static_cast<char*>(all[i]) - 1;
-    if (std::ranges::find(raisers, _Unwind_FindEnclosingFunction(call)) != std::end(raisers))
-      return all.subspan(i + 1);
-  }
-  return all;
+  auto raiser = std::ranges::find_if(all, raises);
+  if (raiser == all.end()) return all;
+  // One may call another.
+  while (raiser != all.end() && raises(*raiser)) ++raiser;
+  return {raiser, all.end()};
 }
 
 bool panic_sighting::is_of(const std::exception_ptr& e) const noexcept {
