@@ -95,6 +95,16 @@ std::size_t protect(std::span<const range> ranges) noexcept {
   return done;
 }
 
+// Whether a byte can be read; the kernel answers instead of faulting. `unknown`: could not be found out now.
+answer kernel_reads(const void* at) noexcept {
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return answer::unknown;
+  bool refused = write(pipe_ends[1], at, 1) < 0 && errno == EFAULT;
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+  return refused ? answer::no : answer::yes;
+}
+
 // `unknown`: could not be found out now.
 answer probe_light_guards() noexcept {
   // LeakSanitizer reads whatever /proc/self/maps calls readable, and light guards do not show there.
@@ -108,15 +118,8 @@ answer probe_light_guards() noexcept {
   // Some emulators answer any advice with success: the kernel must refuse to read the page.
   answer found = answer::no;
   if (madvise(page, size, MADV_GUARD_INSTALL) == 0) {
-    int pipe_ends[2];
-    if (pipe2(pipe_ends, O_CLOEXEC) == 0) {
-      bool refused = write(pipe_ends[1], page, 1) < 0 && errno == EFAULT;
-      found = refused ? answer::yes : answer::no;
-      close(pipe_ends[0]);
-      close(pipe_ends[1]);
-    } else {
-      found = answer::unknown;
-    }
+    answer read = kernel_reads(page);
+    found = read == answer::unknown ? read : read == answer::no ? answer::yes : answer::no;
   }
   munmap(page, size);
   return found;
@@ -176,6 +179,10 @@ std::size_t install_guards(std::span<const range> ranges) noexcept {
     }
   }
   return done;
+}
+
+bool readable(std::uintptr_t address) noexcept {
+  return kernel_reads(reinterpret_cast<const void*>(address)) != answer::no;
 }
 
 void discard(std::span<const range> ranges) noexcept { advise(ranges, MADV_DONTNEED); }

@@ -2,6 +2,7 @@
 // Address space from the kernel: reserve, guard, give back. Sizes are bytes, multiples of a page.
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace runnel::platform {
@@ -26,6 +27,9 @@ struct range {
 //   otherwise PROT_NONE, which costs two entries of vm.max_map_count each, until half of those are used
 std::size_t install_guards(std::span<const range> ranges) noexcept;
 bool has_light_guards() noexcept;
+
+// Whether the byte there can be read; asks the kernel, which answers instead of faulting. True if it cannot be asked.
+bool readable(std::uintptr_t address) noexcept;
 
 // Gives the pages back; they read as zero afterwards. Light guards inside a range stay.
 void discard(std::span<const range> ranges) noexcept;

@@ -13,6 +13,8 @@
 #include <memory>
 #include <new>
 
+#include "platform/signal_stack.h"
+
 namespace runnel::platform {
 namespace {
 
@@ -28,6 +30,7 @@ void* start(void* raw) {
   auto body = info->body;
   void* argument = info->argument;
   info.reset();
+  signal_stack for_handlers;
   body(argument);
   return nullptr;
 }

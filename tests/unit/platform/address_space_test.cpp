@@ -246,5 +246,17 @@ TEST_F(address_space_death_test,
   EXPECT_EXIT(use_up(), testing::ExitedWithCode(0), "");
 }
 
+TEST_F(address_space_test, readable_asks_without_reading) {
+  char* at = reserve_pages(2);
+  auto address = reinterpret_cast<std::uintptr_t>(at);
+  EXPECT_TRUE(readable(address));
+  EXPECT_TRUE(readable(address + 3));
+  ASSERT_EQ(mprotect(at, page_size(), PROT_NONE), 0);
+  EXPECT_FALSE(readable(address));
+  EXPECT_FALSE(readable(address + page_size() - 1));
+  EXPECT_TRUE(readable(address + page_size()));
+  EXPECT_FALSE(readable(0));
+}
+
 }  // namespace
 }  // namespace runnel::platform

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct report {
   std::string name;
   int tid = 0;
   bool detached = false;
+  stack_t for_handlers{};
 };
 
 void describe(void* argument) {
@@ -35,6 +37,7 @@ void describe(void* argument) {
   pthread_getname_np(pthread_self(), name, sizeof name);
   r.name = name;
   r.tid = thread_id();
+  sigaltstack(nullptr, &r.for_handlers);
   pthread_attr_t attributes;
   int state = 0;
   pthread_getattr_np(pthread_self(), &attributes);
@@ -55,6 +58,12 @@ TEST(thread_test, a_started_thread_runs_the_body_with_its_argument_under_its_nam
   EXPECT_EQ(r.name, "runnel-test");
   EXPECT_NE(r.tid, thread_id());
   EXPECT_TRUE(r.detached);
+}
+
+TEST(thread_test, a_started_thread_has_a_stack_for_signal_handlers) {
+  report r;
+  describe_thread_called("runnel-test", r);
+  EXPECT_EQ(r.for_handlers.ss_flags & SS_DISABLE, 0);
 }
 
 TEST(thread_test, a_name_that_is_too_long_is_cut) {
