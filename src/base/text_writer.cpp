@@ -3,21 +3,32 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <new>
 
 namespace runnel::base {
 
+namespace {
+
+constinit std::atomic<int> writing{0};
+
+}  // namespace
+
+bool output_waits() noexcept { return writing.load(std::memory_order_relaxed) != 0; }
+
 void write_all(int fd, std::string_view text) noexcept {
+  writing.fetch_add(1, std::memory_order_relaxed);
   while (!text.empty()) {
     ssize_t n = write(fd, text.data(), text.size());
     if (n < 0) {
       if (errno == EINTR) continue;
-      return;
+      break;
     }
     text.remove_prefix(static_cast<std::size_t>(n));
   }
+  writing.fetch_sub(1, std::memory_order_relaxed);
 }
 
 text_writer& text_writer::operator<<(std::string_view text) noexcept {

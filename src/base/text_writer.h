@@ -52,4 +52,7 @@ class text_writer {
 // Writes all of it, without allocating or locking. What cannot be written is dropped.
 void write_all(int fd, std::string_view text) noexcept;
 
+// Whether some thread is at it, and perhaps waits for whoever reads what we write.
+bool output_waits() noexcept;
+
 }  // namespace runnel::base

@@ -107,6 +107,17 @@ void read_registers(const ucontext_t& context, fault& f) noexcept {
 
 #endif
 
+// And blocks or unblocks it on this thread.
+void set_default(int signal, int mask_operation) noexcept {
+  struct sigaction by_default{};
+  by_default.sa_handler = SIG_DFL;
+  sigaction(signal, &by_default, nullptr);
+  sigset_t these;
+  sigemptyset(&these);
+  sigaddset(&these, signal);
+  pthread_sigmask(mask_operation, &these, nullptr);
+}
+
 }  // namespace
 
 std::span<const int> fault_signals() noexcept { return signals; }
@@ -182,15 +193,15 @@ int install_fault_handler(void (*handler)(int, siginfo_t*, void*)) noexcept {
 }
 
 void die_after_handler(int signal) noexcept {
-  struct sigaction by_default{};
-  by_default.sa_handler = SIG_DFL;
-  sigaction(signal, &by_default, nullptr);
+  set_default(signal, SIG_BLOCK);
   // Pending until the return from the handler restores the mask: the core then shows the interrupted code.
-  sigset_t these;
-  sigemptyset(&these);
-  sigaddset(&these, signal);
-  pthread_sigmask(SIG_BLOCK, &these, nullptr);
   syscall(SYS_tgkill, getpid(), thread_id(), signal);
+}
+
+void die_by_signal(int signal) noexcept {
+  set_default(signal, SIG_UNBLOCK);
+  syscall(SYS_tgkill, getpid(), thread_id(), signal);
+  _exit(2);  // a signal that does not kill
 }
 
 }  // namespace runnel::platform

@@ -53,4 +53,7 @@ int install_fault_handler(void (*handler)(int, siginfo_t*, void*)) noexcept;
 // In a handler: the program is to end by this signal where it was interrupted, once the handler has returned.
 void die_after_handler(int signal) noexcept;
 
+// At once, whatever the program does about the signal otherwise.
+[[noreturn]] void die_by_signal(int signal) noexcept;
+
 }  // namespace runnel::platform

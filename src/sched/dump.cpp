@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sched/runtime.h"
+
 namespace runnel::sched {
 namespace {
 
@@ -88,6 +90,7 @@ void dump_goroutines(base::text_writer& out, stack_printer& stacks, const dump_o
   survey all(how.kind);
   folder groups;
   for (auto batch = all.next(); !batch.empty(); batch = all.next()) {
+    rt().report_progress.fetch_add(1, std::memory_order_relaxed);
     for (const goroutine_sample& one : batch) {
       if (one.id == how.without) continue;
       if (how.fold) {

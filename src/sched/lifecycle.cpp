@@ -18,6 +18,7 @@
 #include "runnel/panic.h"
 #include "sched/blocking.h"
 #include "sched/crash.h"
+#include "sched/fault_report.h"
 #include "sched/goroutine.h"
 #include "sched/idle.h"
 #include "sched/mail.h"
@@ -41,6 +42,7 @@ void initialize_once() {
   static const bool done = [] {
     platform::register_membarrier();
     install_crash_report();
+    install_fault_report();
     base::hooks.tell_and_exit.store(&tell_of_fatal_error, std::memory_order_release);
     pthread_atfork(nullptr, nullptr, &after_fork_in_child);
     return true;

@@ -4,17 +4,14 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <optional>
 
 #include "base/check.h"
 #include "platform/clock.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
-#include "sched/lifecycle.h"
 #include "sched/switch.h"
 #include "sched/traceback.h"
-#include "sched/world.h"
 
 namespace runnel::sched {
 
@@ -27,106 +24,13 @@ struct dump_wish {
   dump_wish* next = nullptr;
 };
 
-struct who {
-  const m* thread;
-  const g* goroutine;
-  int tid;
-};
-
-// What the reporter needs to know of whoever waits for it.
-struct trouble {
-  incident what;
-  who in;
-};
-
 namespace {
 
 constexpr std::int64_t patience_ns = 10'000'000'000;
-constexpr std::int64_t fold_above = 100;  // goroutines
 
-who current_thread() noexcept {
-  const m* self = current_m();
-  return {self, self != nullptr ? self->current : nullptr, platform::thread_id()};
-}
-
-[[noreturn]] void end_process(traceback level) noexcept {
-  if (level == traceback::crash) {
-    signal(SIGABRT, SIG_DFL);
-    sigset_t abort_only;
-    sigemptyset(&abort_only);
-    sigaddset(&abort_only, SIGABRT);
-    pthread_sigmask(SIG_UNBLOCK, &abort_only, nullptr);
-    raise(SIGABRT);
-  }
-  _exit(2);
-}
-
-void print_troubled(base::text_writer& out, stack_printer& stacks, const incident& what,
-                    const who& in) {
-  const g* one = in.goroutine;
-  std::uint64_t id = one != nullptr ? one->id.load(std::memory_order_relaxed) : 0;
-  if (what.goroutine != 0 && what.goroutine != id) {
-    // It has ended: its panic went on to the thread in run().
-    id = what.goroutine;
-    one = nullptr;
-  }
-  out << '\n';
-  const task* work = one != nullptr ? one->work : nullptr;
-  if (id != 0) {
-    goroutine_sample header;
-    header.id = id;
-    header.state = "running";
-    header.locked = one != nullptr && one->locked_m != nullptr;
-    if (work != nullptr && work->name != nullptr) {
-      out << "goroutine " << id << " \"" << work->name << "\" [running";
-      out << (header.locked ? ", locked to thread]:\n" : "]:\n");
-    } else {
-      print_header(out, header);
-    }
-  } else {
-    out << "thread " << in.tid << " [running]:\n";
-  }
-  if (!what.frames.empty()) {
-    stacks.print(out, what.frames);
-  } else {
-    constexpr int frames_max =
-        4096;  // what a deep recursion looks like at its other end matters too
-    static void* frames[frames_max];  // used once: the process ends
-    int n = platform::walk_stack(what.at, what.from, frames, frames_max);
-    std::span<void* const> all(frames, static_cast<std::size_t>(n));
-    stacks.print(out, what.thrown ? stacks.below_the_throw(all) : all);
-  }
-  if (work != nullptr && work->creator != 0) {
-    stacks.print_creator(out, work->creator, work->creator_pc);
-  }
-}
-
-bool of_the_runtime(int tid) noexcept {
-  return tid == rt().reporter_tid.load(std::memory_order_relaxed) ||
-         tid == rt().sysmon_tid.load(std::memory_order_relaxed);
-}
-
-[[noreturn]] void tell(const incident& what, const who& in) noexcept {
-  traceback level = traceback_level();
-  if (level == traceback::none) end_process(level);
-  base::text_writer out(STDERR_FILENO);
-  bool running =
-      rt().active.load(std::memory_order_acquire) && !rt().forked.load(std::memory_order_relaxed);
-  if (running) stop_for_report(in.thread);
-  stack_printer stacks(level >= traceback::system);
-  bool somebody = in.goroutine != nullptr || !of_the_runtime(in.tid);
-  if (somebody) print_troubled(out, stacks, what, in);
-  if (what.epilogue != nullptr) what.epilogue(out, what.about);
-  out.flush();
-  if (running && (what.everybody || level >= traceback::all)) {
-    dump_options how;
-    how.kind = survey_kind::last;
-    how.fold = count_goroutines() > fold_above;
-    if (in.goroutine != nullptr) how.without = in.goroutine->id.load(std::memory_order_relaxed);
-    dump_goroutines(out, stacks, how);
-  }
-  out.flush();
-  end_process(level);
+void answer(const trouble& it, std::uint32_t state) noexcept {
+  it.state.store(state, std::memory_order_release);
+  platform::futex_wake(it.state);
 }
 
 void serve(dump_wish& wish) {
@@ -154,15 +58,18 @@ void reporter(void*) {
   r.reporter_tid.store(platform::thread_id(), std::memory_order_relaxed);
   for (;;) {
     r.reporter_bed.park();
-    if (const auto* found = r.trouble.load(std::memory_order_acquire)) {
-      tell(found->what, found->in);
+    if (const trouble* it = r.trouble.load(std::memory_order_acquire)) {
+      tell(*it);
+      answer(*it, trouble::told);
+      for (;;) pause();
     }
     if (r.quit_wished.load(std::memory_order_relaxed)) {
       base::begin_report();
       base::write_error("SIGQUIT: quit\n");
       incident quit;
       quit.everybody = true;
-      tell(quit, current_thread());
+      tell(trouble(quit));
+      end_process(quit.signal);
     }
     dump_wish* wishes = r.dump_wishes.exchange(nullptr, std::memory_order_acquire);
     while (wishes != nullptr) {
@@ -192,19 +99,20 @@ void answer_sigquit() noexcept {
   sigaction(SIGQUIT, &ours, nullptr);
 }
 
-// The reporter does not answer.
-[[noreturn]] void tell_bare(const incident& what) noexcept {
-  constexpr int frames_max = 64;
-  void* frames[frames_max];
-  base::text_writer out(STDERR_FILENO);
-  out << "\nrunnel: the report does not come; return addresses, innermost first:\n";
-  out.flush();
-  int n = 0;
-  if (what.frames.empty()) n = platform::walk_stack(what.at, what.from, frames, frames_max);
-  for (int i = 0; i < n; ++i) out.hex(frames[i]) << '\n';
-  for (void* frame : what.frames) out.hex(frame) << '\n';
-  out.flush();
-  end_process(traceback_level());
+// Returns how the report went. It may take its time as long as it gets on, or the reader of our output does not.
+std::uint32_t wait_for_report(const trouble& mine) noexcept {
+  runtime& r = rt();
+  std::uint64_t seen = 0;
+  for (;;) {
+    std::int64_t deadline = platform::nanotime() + patience_ns;
+    for (bool late = false; !late;) {
+      if (std::uint32_t state = mine.state.load(std::memory_order_acquire)) return state;
+      late = !platform::futex_wait(mine.state, trouble::under_way, deadline);
+    }
+    std::uint64_t progress = r.report_progress.load(std::memory_order_relaxed);
+    if (progress == seen && !base::output_waits()) return trouble::failed;
+    seen = progress;
+  }
 }
 
 void await(dump_wish& mine) noexcept {
@@ -222,18 +130,30 @@ void await(dump_wish& mine) noexcept {
 
 void tell_and_exit(const incident& what) noexcept {
   runtime& r = rt();
-  who in = current_thread();
-  if (!r.reporter_started.load(std::memory_order_acquire) ||
-      in.tid == r.reporter_tid.load(std::memory_order_relaxed)) {
-    tell(what, in);
+  trouble mine(what);
+  bool started = r.reporter_started.load(std::memory_order_acquire) &&
+                 mine.tid != r.reporter_tid.load(std::memory_order_relaxed);
+  if (traceback_level() == traceback::none) {
+    // That was all.
+  } else if (started) {
+    r.trouble.store(&mine, std::memory_order_release);
+    r.reporter_bed.unpark();
+    if (wait_for_report(mine) == trouble::failed) tell_bare(mine);
+  } else if (what.from == platform::walk_from::instruction) {
+    tell_bare(mine);  // a signal's stack is too small for more
+  } else {
+    tell(mine);
   }
-  trouble mine{what, in};
-  r.trouble.store(&mine, std::memory_order_release);
-  r.reporter_bed.unpark();
-  std::atomic<std::uint32_t> bed{0};
-  std::int64_t deadline = platform::nanotime() + patience_ns;
-  while (platform::nanotime() < deadline) platform::futex_wait(bed, 0, deadline);
-  tell_bare(what);
+  end_process(what.signal);
+}
+
+void give_report_up() noexcept {
+  runtime& r = rt();
+  const trouble* it = r.trouble.load(std::memory_order_relaxed);
+  if (it == nullptr || platform::thread_id() != r.reporter_tid.load(std::memory_order_relaxed))
+    return;
+  answer(*it, trouble::failed);
+  for (;;) pause();
 }
 
 void dump_by_reporter(std::string* to, int fd, bool fold) {

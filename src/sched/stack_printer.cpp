@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <string_view>
 
+#include "sched/runtime.h"
+
 namespace runnel::sched {
 namespace {
 
@@ -61,6 +63,7 @@ const stack_printer::address& stack_printer::at(void* return_address) {
   auto [found, fresh] = known_.try_emplace(return_address);
   address& one = found->second;
   if (!fresh) return one;
+  rt().report_progress.fetch_add(1, std::memory_order_relaxed);
   for (const auto& call : symbols_.locate(return_address)) {
     if (one.first.empty()) one.first = call.function;
     append_lines(one.everything, call);
@@ -98,7 +101,8 @@ void stack_printer::print_creator(base::text_writer& out, std::uint64_t creator,
 std::span<void* const> stack_printer::below_the_throw(std::span<void* const> frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const std::string& name = at(frames[i]).first;
-    if (name == "__cxa_throw" || name == "__cxa_rethrow" ||
+    if (name == "__cxa_throw" || name == "__cxa_rethrow" || name == "abort" ||
+        name == "__GI_abort" ||
         name == "std::rethrow_exception(std::__exception_ptr::exception_ptr)") {
       return frames.subspan(i + 1);
     }

@@ -24,7 +24,7 @@ class stack_printer {
   // "created by main()::{lambda()#1}::operator()() const in goroutine 1", and the place.
   void print_creator(base::text_writer& out, std::uint64_t creator, void* pc);
 
-  // The stack without what raised the exception: from the call that threw.
+  // The stack without what raised the exception, or the signal of abort(): from the call that did.
   std::span<void* const> below_the_throw(std::span<void* const> frames);
 
  private:

@@ -161,5 +161,17 @@ TEST_F(fault_test, handler_may_leave_the_end_to_the_signal) {
       testing::KilledBySignal(SIGABRT), "");
 }
 
+TEST_F(fault_test, dies_by_a_signal_that_is_blocked_and_handled) {
+  EXPECT_EXIT(
+      {
+        set_handler(SIGABRT, [](int) {});
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);
+        die_by_signal(SIGABRT);
+      },
+      testing::KilledBySignal(SIGABRT), "");
+}
+
 }  // namespace
 }  // namespace runnel::platform

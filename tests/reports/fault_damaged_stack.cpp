@@ -1,0 +1,23 @@
+// A goroutine's stack is overwritten, and with it what leads from each frame to its caller.
+// status: 2
+// expect: ^fatal error: SIG
+// expect: ^goroutine 1 \[running\]:$
+// never: ^created by
+// skip: asan tsan
+#include <runnel/runnel.h>
+
+#include <cstring>
+
+[[gnu::noinline]] void copy_name(const char* name, std::size_t size) {
+  char text[16];
+  char* volatile to = text;
+  std::memcpy(to, name, size);
+}
+
+int main() {
+  runnel::run([] {
+    char name[400];
+    std::memset(name, 0x41, sizeof name);
+    copy_name(name, sizeof name);
+  });
+}

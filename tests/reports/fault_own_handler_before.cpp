@@ -1,0 +1,22 @@
+// The program handles SIGSEGV itself, since before the run: Runnel leaves it alone.
+// status: 7
+// expect: ^handled by the program$
+// never: ^fatal error|^goroutine
+// skip: asan tsan
+#include <runnel/runnel.h>
+#include <unistd.h>
+
+#include <csignal>
+
+void handle(int) {
+  constexpr char text[] = "handled by the program\n";
+  if (write(STDERR_FILENO, text, sizeof text - 1) > 0) _exit(7);
+}
+
+int main() {
+  std::signal(SIGSEGV, &handle);
+  runnel::run([] {
+    volatile int* volatile nothing = nullptr;
+    *nothing = 1;
+  });
+}

@@ -1,0 +1,29 @@
+// A goroutine calls itself for ever.
+// status: 2
+// expect: ^runnel: goroutine stack exceeds 262144-byte limit \(goroutine [0-9]+ "parser"\)$
+// expect: ^runnel: raise options\.stack_size, or go_options\.stack_size for this goroutine; or let large arrays live on the heap$
+// expect: ^fatal error: stack overflow$
+// expect: ^\[signal SIGSEGV: segmentation violation code=0x[12] \(.*\) addr=0x[0-9a-f]+ pc=0x[0-9a-f]+\]$
+// expect: ^goroutine [0-9]+ "parser" \[running\]:$
+// expect: ^expression\(int\)$
+// expect: ^\.\.\.[0-9]+ frames elided\.\.\.$
+// expect: ^expression\(int\)$
+// expect: ^main::.*operator\(\)
+// expect: ^created by main.* in goroutine 1$
+// skip: asan tsan
+#include <runnel/runnel.h>
+
+#include <chrono>
+
+using namespace std::chrono_literals;
+
+int expression(int depth);
+[[gnu::noinline]] int term(int depth) { return expression(depth + 1) + 1; }
+[[gnu::noinline]] int expression(int depth) { return depth < 0 ? 0 : term(depth) + 1; }
+
+int main() {
+  runnel::run([] {
+    runnel::go({.name = "parser"}, [] { return void(expression(0)); });
+    runnel::sleep(1h);
+  });
+}
