@@ -12,6 +12,7 @@
 #include "platform/address_space.h"
 #include "platform/fault.h"
 #include "platform/stack_walk.h"
+#include "sched/careful_walk.h"
 #include "sched/reporter.h"
 #include "sched/switch.h"
 
@@ -100,6 +101,7 @@ void print_registers(base::text_writer& out, const void* about) {
 void on_fault(int signal, siginfo_t* info, void* ucontext) {
   // In the child of a fork there is nobody to report.
   if (rt().forked.load(std::memory_order_relaxed)) return platform::die_after_handler(signal);
+  end_walk_astray();
   give_report_up();
   base::begin_report();
   platform::fault f = platform::describe_fault(*info, ucontext);

@@ -9,6 +9,7 @@
 #include "platform/fault.h"
 #include "platform/mapped_file.h"
 #include "platform/thread.h"
+#include "sched/careful_walk.h"
 #include "sched/dump.h"
 #include "sched/lifecycle.h"
 #include "sched/switch.h"
@@ -53,7 +54,7 @@ std::span<void* const> walk(const trouble& it) noexcept {
   int most = frames != nullptr ? frames_most : static_cast<int>(std::size(few));
   if (frames == nullptr) frames = few;
   it.found.store(frames, std::memory_order_release);
-  int n = platform::walk_stack(it.what.at, it.what.from, frames, most);
+  int n = walk_carefully(it.what.at, it.what.from, frames, most);
   return {frames, static_cast<std::size_t>(n)};
 }
 

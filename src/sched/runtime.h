@@ -32,6 +32,7 @@ namespace runnel::sched {
 
 struct trouble;
 struct dump_wish;
+struct walk_escape;
 
 inline constexpr int max_procs_limit = 1024;
 inline constexpr std::uint32_t vain_visits_max = 14;
@@ -94,6 +95,7 @@ struct runtime {
   std::atomic<bool> quit_wished{false};
   std::atomic<const struct trouble*> trouble{nullptr};
   std::atomic<std::uint64_t> report_progress{0};        // counts: names found, goroutines shown
+  std::atomic<walk_escape*> escape{nullptr};  // sched/careful_walk.h
   std::atomic<dump_wish*> dump_wishes{nullptr};
   platform::parker reporter_bed;
 

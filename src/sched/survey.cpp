@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "platform/clock.h"
+#include "sched/careful_walk.h"
 #include "sched/switch.h"
 #include "sched/world.h"
 
@@ -61,7 +62,7 @@ void note_origin(const task* work, goroutine_sample& into) noexcept {
 void walk(const platform::registers& at, platform::walk_from from,
           goroutine_sample& into) noexcept {
   into.frame_count = static_cast<std::size_t>(
-      platform::walk_stack(at, from, into.frames, int{goroutine_sample::frames_max}));
+      walk_carefully(at, from, into.frames, int{goroutine_sample::frames_max}));
 }
 
 }  // namespace

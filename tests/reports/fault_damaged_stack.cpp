@@ -2,6 +2,8 @@
 // status: 2
 // expect: ^fatal error: SIG
 // expect: ^goroutine 1 \[running\]:$
+// expect: ^copy_name\(char const\*, unsigned long\)$
+// expect: ^(rip|pc) +0x[0-9a-f]+$
 // never: ^created by
 // skip: asan tsan
 #include <runnel/runnel.h>
