@@ -5,8 +5,8 @@
 
 namespace runnel::platform {
 
-// Starts a detached thread with all signals as the program has them for new threads, and a stack for their handlers. `name` has at most 15
-// characters. Returns 0 or the error number (EAGAIN: no more threads).
+// Starts a detached thread with all signals as the program has them for new threads, and a stack for their
+// handlers. `name` has at most 15 characters. Returns 0 or the error number (EAGAIN: no more threads).
 int start_thread(void (*body)(void*), void* argument, const char* name) noexcept;
 
 int thread_id() noexcept;  // the kernel's

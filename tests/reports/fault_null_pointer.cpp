@@ -5,7 +5,7 @@
 // expect: ^runnel: a null pointer, or a member 8 bytes into an object at one$
 // expect: ^goroutine [0-9]+ "reader" \[running\]:$
 // expect: ^length_of\(list const\*\)$
-// expect: ^\t.*/fault_null_pointer\.cpp:26$
+// expect: ^\t.*/fault_null_pointer\.cpp:[0-9]+$
 // expect: ^created by main.* in goroutine 1$
 // expect: ^(rip|pc) +0x[0-9a-f]+$
 // never: ^goroutine 1 \[
