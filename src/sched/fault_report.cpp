@@ -20,7 +20,7 @@ namespace runnel::sched {
 namespace {
 
 constexpr std::uintptr_t null_page = 4096;    // addresses below it come from null pointers
-constexpr std::uintptr_t near_sp = 64 << 10;  // so near below the stack pointer, a frame was begun
+constexpr std::uintptr_t near_sp = 64 << 10;  // so near the stack pointer, it was a frame
 
 bool goroutine_stack_used_up(const platform::fault& f, const g& me) noexcept {
   if ((f.signal != SIGSEGV && f.signal != SIGBUS) || f.sender != 0) return false;
@@ -33,7 +33,7 @@ bool goroutine_stack_used_up(const platform::fault& f, const g& me) noexcept {
 
 bool thread_stack_used_up(const platform::fault& f) noexcept {
   return f.signal == SIGSEGV && f.has_address && f.address + near_sp >= f.sp &&
-         f.address < f.sp + sizeof(void*) && !platform::readable(f.address);
+         f.address < f.sp + near_sp && !platform::readable(f.address);
 }
 
 void print_signal(base::text_writer& out, const platform::fault& f) noexcept {

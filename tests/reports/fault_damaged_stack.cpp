@@ -8,18 +8,21 @@
 // skip: asan tsan
 #include <runnel/runnel.h>
 
+#include <cstddef>
+#include <cstdio>
 #include <cstring>
 
-[[gnu::noinline]] void copy_name(const char* name, std::size_t size) {
+[[gnu::noinline]] char copy_name(const char* name, std::size_t size) {
   char text[16];
   char* volatile to = text;
   std::memcpy(to, name, size);
+  return to[0];
 }
 
 int main() {
   runnel::run([] {
     char name[400];
     std::memset(name, 0x41, sizeof name);
-    copy_name(name, sizeof name);
+    std::putchar(copy_name(name, sizeof name));
   });
 }

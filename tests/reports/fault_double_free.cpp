@@ -3,17 +3,25 @@
 // expect: double free detected
 // expect: ^fatal error: SIGABRT: abort$
 // expect: ^goroutine 1 \[running\]:$
-// expect: ^release\(char\*\)$
+// expect: ^(message::~message|main::.*operator)\(\)
 // skip: asan tsan
 #include <runnel/runnel.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
-[[gnu::noinline]] void release(char* text) {
-  std::free(text);
-  std::free(text);
-}
+struct message {
+  char* text;
+  [[gnu::noinline]] ~message() { std::free(text); }
+};
+
+// A copy that frees what the original frees too.
+[[gnu::noinline]] std::size_t length_of(message copy) { return std::strlen(copy.text); }
 
 int main() {
-  runnel::run([] { release(static_cast<char*>(std::malloc(40))); });
+  runnel::run([] {
+    message hello{strdup("hello")};
+    std::printf("%zu\n", length_of(hello));
+  });
 }

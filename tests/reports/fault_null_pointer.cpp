@@ -13,6 +13,7 @@
 #include <runnel/runnel.h>
 
 #include <chrono>
+#include <cstdio>
 
 using namespace std::chrono_literals;
 
@@ -27,7 +28,7 @@ struct list {
 int main() {
   runnel::run([] {
     list* volatile nothing = nullptr;
-    runnel::go({.name = "reader"}, [=] { return void(length_of(nothing)); });
+    runnel::go({.name = "reader"}, [=] { std::printf("%d\n", length_of(nothing)); });
     runnel::sleep(1h);
   });
 }

@@ -7,6 +7,7 @@
 // skip: asan tsan
 #include <runnel/runnel.h>
 
+#include <cstdio>
 #include <cstring>
 
 [[gnu::noinline]] int follow(int** where) { return **where; }
@@ -16,6 +17,6 @@ int main() {
     int value = 0;
     int* pointer = &value;
     std::memcpy(&pointer, "overrun!", sizeof pointer);
-    return void(follow(&pointer));
+    std::printf("%d\n", follow(&pointer));
   });
 }

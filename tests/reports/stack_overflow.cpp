@@ -5,25 +5,32 @@
 // expect: ^fatal error: stack overflow$
 // expect: ^\[signal SIGSEGV: segmentation violation code=0x[12] \(.*\) addr=0x[0-9a-f]+ pc=0x[0-9a-f]+\]$
 // expect: ^goroutine [0-9]+ "parser" \[running\]:$
-// expect: ^expression\(int\)$
+// expect: ^expression\(int const&\)$
 // expect: ^\.\.\.[0-9]+ frames elided\.\.\.$
-// expect: ^expression\(int\)$
+// expect: ^expression\(int const&\)$
 // expect: ^main::.*operator\(\)
 // expect: ^created by main.* in goroutine 1$
 // skip: asan tsan
 #include <runnel/runnel.h>
 
 #include <chrono>
+#include <cstdio>
 
 using namespace std::chrono_literals;
 
-int expression(int depth);
-[[gnu::noinline]] int term(int depth) { return expression(depth + 1) + 1; }
-[[gnu::noinline]] int expression(int depth) { return depth < 0 ? 0 : term(depth) + 1; }
+int expression(const int& outer);
+[[gnu::noinline]] int term(const int& outer) {
+  int mine = outer + 1;
+  return expression(mine) + mine;
+}
+[[gnu::noinline]] int expression(const int& outer) {
+  int mine = outer + 1;
+  return term(mine) + mine;
+}
 
 int main() {
   runnel::run([] {
-    runnel::go({.name = "parser"}, [] { return void(expression(0)); });
+    runnel::go({.name = "parser"}, [] { std::printf("%d\n", expression(0)); });
     runnel::sleep(1h);
   });
 }
