@@ -211,6 +211,7 @@ std::vector<code_location> symbolizer::locate(void* return_address) {
   auto at = reinterpret_cast<std::uint64_t>(return_address);
   // The call, not what follows it, which may belong to another line, or to another function.
   std::uint64_t call = at - 1;
+  where.offset = at;
   Dl_info known{};
   if (dladdr(reinterpret_cast<void*>(call), &known) != 0) {
     if (known.dli_fname != nullptr) where.file = known.dli_fname;

@@ -16,7 +16,7 @@ struct code_location {
   std::string symbol;      // mangled; empty if the debug information has none
   std::string file;        // of the source, or else of the program or library
   int line = 0;            // 0: `file` is a program or library
-  std::size_t offset = 0;  // into the program or library
+  std::size_t offset = 0;  // into the program or library; into the address space if `file` is empty
 };
 
 class symbolizer {

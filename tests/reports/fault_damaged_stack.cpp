@@ -5,7 +5,7 @@
 // expect: ^copy_name\(char const\*, unsigned long\)$
 // expect: ^(rip|pc) +0x[0-9a-f]+$
 // never: ^created by
-// skip: asan tsan
+// skip: asan tsan aarch64
 #include <runnel/runnel.h>
 
 #include <cstddef>

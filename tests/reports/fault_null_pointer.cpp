@@ -9,7 +9,7 @@
 // expect: ^created by main.* in goroutine 1$
 // expect: ^(rip|pc) +0x[0-9a-f]+$
 // never: ^goroutine 1 \[
-// skip: asan tsan
+// skip: asan tsan aarch64
 #include <runnel/runnel.h>
 
 #include <chrono>

@@ -10,7 +10,7 @@
 // expect: ^expression\(int const&\)$
 // expect: ^main::.*operator\(\)
 // expect: ^created by main.* in goroutine 1$
-// skip: asan tsan
+// skip: asan tsan aarch64
 #include <runnel/runnel.h>
 
 #include <chrono>
