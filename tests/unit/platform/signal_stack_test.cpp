@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cstdint>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "platform/address_space.h"
@@ -22,6 +24,16 @@ stack_t current() {
 }
 
 std::uintptr_t address(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+
+bool is_mapped(std::uintptr_t at) {
+  std::ifstream maps("/proc/self/maps");
+  std::uintptr_t begin, end;
+  char dash;
+  for (std::string rest; maps >> std::hex >> begin >> dash >> end; std::getline(maps, rest)) {
+    if (at >= begin && at < end) return true;
+  }
+  return false;
+}
 
 // On a thread of its own, which has none: the sanitizers', if there is one, is taken away meanwhile.
 template <class F>
@@ -65,6 +77,7 @@ TEST(signal_stack_test, has_a_guard_below_where_guards_are_cheap) {
     signal_stack mine;
     auto begin = address(current().ss_sp);
     EXPECT_TRUE(readable(begin));
+    EXPECT_TRUE(is_mapped(begin - 8)) << "what lies below is not ours";
     EXPECT_FALSE(readable(begin - 8));
   });
 }
