@@ -94,8 +94,8 @@ struct runtime {
   std::atomic<int> reporter_tid{0};
   std::atomic<bool> quit_wished{false};
   std::atomic<const struct trouble*> trouble{nullptr};
-  std::atomic<std::uint64_t> report_progress{0};        // counts: names found, goroutines shown
-  std::atomic<walk_escape*> escape{nullptr};  // sched/careful_walk.h
+  std::atomic<std::uint64_t> report_progress{0};  // counts: names found, goroutines shown
+  std::atomic<walk_escape*> escape{nullptr};      // sched/careful_walk.h
   std::atomic<dump_wish*> dump_wishes{nullptr};
   platform::parker reporter_bed;
 
