@@ -9,14 +9,26 @@
 namespace runnel::sched {
 namespace {
 
-bool nothing_can_run() noexcept {
+enum class outlook {
+  somebody_will_run,  // or nobody is there
+  moving,             // just now; what comes of it may be nothing
+  nothing_can_run,
+};
+
+outlook look() noexcept {
   runtime& r = rt();
   platform::lock_guard hold(r.lock);
-  return r.active.load(std::memory_order_relaxed) && !r.stopping.load(std::memory_order_relaxed) &&
-         r.gate.idle() == r.procs.load(std::memory_order_relaxed) && r.gate.spinning() == 0 &&
-         !any_queue_has_work() && r.at_large.load(std::memory_order_acquire) == 0 &&
-         r.io_waits.load(std::memory_order_relaxed) == 0 &&
-         earliest_timer() == platform::time_never && count_goroutines() != 0;
+  if (!r.active.load(std::memory_order_relaxed)) return outlook::somebody_will_run;
+  if (r.stopping.load(std::memory_order_relaxed) ||
+      r.gate.idle() != r.procs.load(std::memory_order_relaxed) || r.gate.spinning() != 0 ||
+      any_queue_has_work()) {
+    return outlook::moving;
+  }
+  int at_large = r.at_large.load(std::memory_order_relaxed);
+  base::debug_check(at_large >= 0, "more goroutines came back than went");
+  bool somebody = at_large != 0 || r.io_waits.load(std::memory_order_relaxed) != 0 ||
+                  earliest_timer() != platform::time_never || count_goroutines() == 0;
+  return somebody ? outlook::somebody_will_run : outlook::nothing_can_run;
 }
 
 bool is_ours(int tid) noexcept {
@@ -36,11 +48,12 @@ bool is_ours(int tid) noexcept {
 
 bool may_end_in_deadlock() noexcept {
   runtime& r = rt();
-  if (r.deadlock == deadlock_check::off || !nothing_can_run()) return false;
+  if (r.deadlock == deadlock_check::off) return false;
+  if (outlook now = look(); now != outlook::nothing_can_run) return now == outlook::moving;
   if (r.threads_waiting.load(std::memory_order_relaxed) != 0) return true;
   if (r.deadlock == deadlock_check::automatic && !platform::all_threads_are(&is_ours)) return true;
   // Again: a thread may have woken somebody, and ended, before we looked for it.
-  if (!nothing_can_run()) return false;
+  if (look() != outlook::nothing_can_run) return true;
   base::fatal("all goroutines are asleep - deadlock!");
 }
 

@@ -81,7 +81,7 @@ class handshake {
   void claim() noexcept { claim_.fetch_or(claiming, std::memory_order_relaxed); }
 
   // After the heavy fence. `still_wanted` is asked only once the owner is known to be outside, and may read
-  // what the owner wrote inside. True: taken.
+  // what the owner wrote inside; what it does when it says yes is done before the owner can know. True: taken.
   template <class StillWanted>
   bool decide(std::uint32_t if_withdrawn, StillWanted still_wanted) noexcept {
     bool outside = zone_.load(std::memory_order_acquire) != zone::runtime;

@@ -98,6 +98,7 @@ void freeze() noexcept {
   }
   r.started_outside.store(0, std::memory_order_relaxed);
   r.io_waits.store(0, std::memory_order_relaxed);
+  r.at_large.store(0, std::memory_order_relaxed);  // whoever it counted is frozen
   // Some sleep for a locked goroutine that will never come back: these see that it is frozen. To others a
   // wake-up without a P means nothing.
   for (m* each = r.all_m.load(std::memory_order_relaxed); each != nullptr; each = each->next_all) {

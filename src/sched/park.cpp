@@ -15,10 +15,27 @@ void publish_globally(m&, g* left, void*) {
   put_global(left);
 }
 
+// The goroutine that gave its P up in user code is back (deadlock.h).
+void count_back_locked() noexcept {
+  int before = rt().at_large.fetch_sub(1, std::memory_order_relaxed);
+  base::debug_check(before > 0, "more goroutines came back than went");
+}
+
+// Queued and out of the count in one step, unless its run has ended since: then nobody counts it any more.
 void publish_from_large(m&, g* left, void*) {
-  left->state.store(g_state::runnable, std::memory_order_release);
-  put_global(left);
-  rt().at_large.fetch_sub(1, std::memory_order_release);
+  runtime& r = rt();
+  {
+    platform::lock_guard hold(r.lock);
+    if (is_frozen(*left)) {
+      left->state.store(g_state::frozen, std::memory_order_relaxed);
+      return;
+    }
+    left->state.store(g_state::runnable, std::memory_order_release);
+    r.global.push_back(left);
+    r.global_size.store(r.global.size(), std::memory_order_relaxed);
+    count_back_locked();
+  }
+  notify_work();
 }
 
 void publish_locally(m& self, g* left, void*) {
@@ -40,15 +57,17 @@ m* reacquire(m* self) noexcept {
   runtime& r = rt();
   g* me = self->current;
   self->processor = nullptr;
+  me->reason.store(wait_reason::none, std::memory_order_relaxed);  // blocking, if it was that
   bool frozen;
   {
     platform::lock_guard hold(r.lock);
     frozen = is_frozen(*me);
-    if (!frozen) {
-      if (p* pp = take_idle_p_locked()) own(*self, *pp);
+    p* pp = frozen ? nullptr : take_idle_p_locked();
+    if (pp != nullptr) {
+      own(*self, *pp);
+      count_back_locked();
     }
   }
-  if (frozen || self->processor != nullptr) r.at_large.fetch_sub(1, std::memory_order_release);
   if (frozen) abandon(self);
   if (self->processor != nullptr) {
     wake_sysmon();

@@ -48,12 +48,11 @@ bool revoke(p& pp, std::uint32_t tick) noexcept {
     owner->shake.claim();
     base::hardware::heavy_fence();
     taken = owner->shake.decide(0, [&] {
-      return owner->processor == &pp && pp.tick.load(std::memory_order_relaxed) == tick;
-    });
-    if (taken) {
+      if (owner->processor != &pp || pp.tick.load(std::memory_order_relaxed) != tick) return false;
       r.at_large.fetch_add(1, std::memory_order_relaxed);
-      pp.owner.store(nullptr, std::memory_order_relaxed);
-    }
+      return true;
+    });
+    if (taken) pp.owner.store(nullptr, std::memory_order_relaxed);
   }
   r.world.release();
   if (taken) hand_off(pp);
@@ -151,13 +150,15 @@ void sleep_if_all_idle(std::int64_t& idle_since) noexcept {
   r.sysmon_asleep.store(true, std::memory_order_relaxed);
   base::hardware::fence();
   std::int64_t recheck = housekeeping_ns;
-  while (all_idle() && may_end_in_deadlock()) {
+  bool woken = false;
+  while (!woken && all_idle() && may_end_in_deadlock()) {
     // Nothing will wake us when the last thread that could still do something ends.
-    if (r.sysmon_bed.park(platform::nanotime() + recheck)) break;
+    woken = r.sysmon_bed.park(platform::nanotime() + recheck);
     keep_house();
     recheck = std::min(2 * recheck, recheck_ns_max);
   }
-  if (all_idle()) {
+  // Who was woken looks again from the beginning: it may all be over by now, and be a deadlock.
+  if (!woken && all_idle()) {
     // Once more after a while, to give memory back; then for good.
     if (!r.sysmon_bed.park(platform::nanotime() + housekeeping_ns)) {
       do keep_house();
@@ -202,6 +203,7 @@ void sysmon(void*) {
 }  // namespace
 
 void start_sysmon() noexcept {
+  note_time(platform::nanotime());  // goroutines may park before it is up
   int rc = platform::start_thread(&sysmon, nullptr, "runnel-sysmon");
   if (rc != 0) {
     base::fatal("runnel: the kernel refuses a thread: raise RLIMIT_NPROC or the cgroup's pids.max",

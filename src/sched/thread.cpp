@@ -34,6 +34,7 @@ void m_main(void* raw) {
   // A goroutine ended that was locked to this thread: the thread may be in any state, and goes. The M has
   // neither P nor G and is in no list.
   platform::set_tls_m(nullptr);
+  self->tid.store(0, std::memory_order_relaxed);  // the kernel may give the number to a stranger
   {
     platform::lock_guard hold(r.lock);
     --r.m_count;

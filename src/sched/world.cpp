@@ -63,9 +63,12 @@ bool claim_all(idle_ps which) noexcept {
   for (int i = 0; i < n; ++i) {
     if (owners[i] == nullptr) continue;
     p& pp = *r.all_p[i].load(std::memory_order_relaxed);
-    bool taken = owners[i]->shake.decide(0, [&] { return owners[i]->processor == &pp; });
-    if (taken) {
+    bool taken = owners[i]->shake.decide(0, [&] {
+      if (owners[i]->processor != &pp) return false;
       r.at_large.fetch_add(1, std::memory_order_relaxed);
+      return true;
+    });
+    if (taken) {
       pp.owner.store(nullptr, std::memory_order_relaxed);
       pp.status.store(p_status::stopped, std::memory_order_release);
     } else {
