@@ -4,12 +4,15 @@
 #include <ucontext.h>
 #include <unwind.h>
 
+#include <algorithm>
+
 namespace runnel::platform {
 namespace {
 
 struct walk {
   void** frames;
   int most;
+  bool to_the_end;  // the last ones go round in the second half
   int count = 0;
   int own = 2;  // calls of ours still to pass: collect and the assembly frame
 };
@@ -22,8 +25,13 @@ _Unwind_Reason_Code store_frame(_Unwind_Context* context, void* raw) {
   }
   int exact = 0;
   auto address = _Unwind_GetIPInfo(context, &exact);
-  if (address == 0 || w.count == w.most) return _URC_END_OF_STACK;
-  w.frames[w.count++] = reinterpret_cast<void*>(exact != 0 ? address + 1 : address);
+  if (address == 0 || (w.count >= w.most && (!w.to_the_end || w.most == 0))) {
+    return _URC_END_OF_STACK;
+  }
+  int half = w.most / 2;
+  int at = w.count < w.most ? w.count : half + (w.count - half) % (w.most - half);
+  w.frames[at] = reinterpret_cast<void*>(exact != 0 ? address + 1 : address);
+  ++w.count;
   return _URC_NO_REASON;
 }
 
@@ -53,6 +61,32 @@ registers before_the_call(registers at) noexcept {
   at.pc = at.lr;
 #endif
   return at;
+}
+
+void put_in_order(const walk& w) noexcept {
+  if (w.count <= w.most || w.most == 0) return;
+  int half = w.most / 2;
+  int oldest = half + (w.count - half) % (w.most - half);
+  std::rotate(w.frames + half, w.frames + oldest, w.frames + w.most);
+}
+
+int walk_from_registers(const registers& at, walk_from from, walk w) noexcept {
+  if (from == walk_from::instruction && !is_code(at.pc)) {
+    if (w.most == 0) return 0;
+    *w.frames++ = reinterpret_cast<void*>(at.pc + 1);
+    --w.most;
+    registers caller = before_the_call(at);
+    runnel_walk_from_call(&caller, &collect, &w);
+    put_in_order(w);
+    return w.count + 1;
+  }
+  if (from == walk_from::call) {
+    runnel_walk_from_call(&at, &collect, &w);
+  } else {
+    runnel_walk_from_instruction(&at, &collect, &w);
+  }
+  put_in_order(w);
+  return w.count;
 }
 
 }  // namespace
@@ -96,22 +130,11 @@ registers registers_of_signal(const void* ucontext) noexcept {
 }
 
 int walk_stack(const registers& at, walk_from from, void** frames, int most) noexcept {
-  walk w{frames, most};
-  if (from == walk_from::call) {
-    runnel_walk_from_call(&at, &collect, &w);
-    return w.count;
-  }
-  if (is_code(at.pc)) {
-    runnel_walk_from_instruction(&at, &collect, &w);
-    return w.count;
-  }
-  if (most == 0) return 0;
-  frames[0] = reinterpret_cast<void*>(at.pc + 1);
-  w.frames = frames + 1;
-  w.most = most - 1;
-  registers caller = before_the_call(at);
-  runnel_walk_from_call(&caller, &collect, &w);
-  return w.count + 1;
+  return walk_from_registers(at, from, {frames, most, false});
+}
+
+int walk_stack_ends(const registers& at, walk_from from, void** frames, int most) noexcept {
+  return walk_from_registers(at, from, {frames, most, true});
 }
 
 }  // namespace runnel::platform

@@ -51,4 +51,8 @@ enum class walk_from { call, instruction };
 // a call of a null pointer, is followed by what called it.
 int walk_stack(const registers& at, walk_from from, void** frames, int most) noexcept;
 
+// The same to the stack's end, however deep: of one with more than `most` (even) frames, the first half and the last half
+// of these are stored. Returns how many there are.
+int walk_stack_ends(const registers& at, walk_from from, void** frames, int most) noexcept;
+
 }  // namespace runnel::platform
