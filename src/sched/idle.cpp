@@ -181,9 +181,10 @@ void wait_for_work(m& self) noexcept {
     poll::ready_list ready;
     bool woken =
         watch && r.net.is_open() ? sleep_in_poller(self, until, ready) : self.parked.park(until);
+    p* given;
     {
       platform::lock_guard hold(r.lock);
-      p* given = self.next_p;
+      given = self.next_p;
       if (given != nullptr) {
         // Whoever gave it has taken us out of the list.
         self.next_p = nullptr;
@@ -195,12 +196,10 @@ void wait_for_work(m& self) noexcept {
           if (given != nullptr) own(self, *given);
         }
       }
-      if (given != nullptr) {
-        put_ready(&self, ready);
-        break;
-      }
     }
-    put_ready(nullptr, ready);
+    // Not under the lock: it may have to wake others, or fill the global queue.
+    put_ready(given != nullptr ? &self : nullptr, ready);
+    if (given != nullptr) break;
     // Due, but every P is busy: their owners look at the timers.
     may_watch = woken;
   }

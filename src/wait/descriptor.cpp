@@ -164,6 +164,13 @@ void descriptor::set_deadline(direction d, std::int64_t when) noexcept {
 
 io_outcome descriptor::wait(direction d) noexcept {
   sched::m* self = sched::enter();
+  io_outcome result = wait_inside(self, d);
+  if (self != nullptr) sched::leave(self);
+  return result;
+}
+
+// Counted only inside the runtime: when a run ends, the count begins anew, and who was in it must not leave it later.
+io_outcome descriptor::wait_inside(sched::m*& self, direction d) noexcept {
   waiting_for_io counted(self);
   lock_.acquire();
   side& s = of(d);
@@ -177,12 +184,11 @@ io_outcome descriptor::wait(direction d) noexcept {
     return wait_locked(self, s, deadline);
   }
   lock_.release();
-  if (self != nullptr) sched::leave(self);
   return result;
 }
 
 // Releases the lock.
-io_outcome descriptor::wait_locked(sched::m* self, side& s, std::int64_t deadline) noexcept {
+io_outcome descriptor::wait_locked(sched::m*& self, side& s, std::int64_t deadline) noexcept {
   io_waiter me(self);
   s.waiting.push_back(me);
   wait::release unguard{[](void* lock) noexcept { static_cast<base::spin_lock*>(lock)->release(); },
@@ -199,7 +205,6 @@ io_outcome descriptor::wait_locked(sched::m* self, side& s, std::int64_t deadlin
     lock_.release();
   }
   if ((users_.load(std::memory_order_relaxed) & closing_bit) != 0) result = io_outcome::closed;
-  if (self != nullptr) sched::leave(self);
   return result;
 }
 

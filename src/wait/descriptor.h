@@ -64,7 +64,8 @@ class descriptor : public poll::event_source {
   static void deliver_event(event_source& source, std::uint16_t tag, unsigned events,
                             poll::ready_list& ready) noexcept;
   side& of(direction d) noexcept { return d == direction::read ? read_ : write_; }
-  io_outcome wait_locked(sched::m* self, side& s, std::int64_t deadline) noexcept;
+  io_outcome wait_inside(sched::m*& self, direction d) noexcept;
+  io_outcome wait_locked(sched::m*& self, side& s, std::int64_t deadline) noexcept;
   void take_waiting_locked(side& s, poll::ready_list& ready) noexcept;
   void wake_all(side& s) noexcept;
 

@@ -231,5 +231,31 @@ TEST(descriptor, a_regular_file_cannot_be_waited_for) {
 
 INSTANTIATE_TEST_SUITE_P(procs, descriptor_test, testing::Values(1, 2, 8));
 
+// One event for several of them, while every P is idle: who comes out of the poller with them calls another P.
+TEST(descriptor, one_event_wakes_all_who_wait_for_it) {
+  run({.max_procs = 4}, [] {
+    for (int round = 0; round < 50; ++round) {
+      pair_of_ends ends;
+      std::atomic<int> passed{0};
+      wait_group readers;
+      test::waiting_goroutines waiting;
+      for (int i = 0; i < 4; ++i) {
+        waiting.go(sched::wait_reason::io_wait, [&] {
+          ends.near->wait(direction::read);
+          ++passed;
+        });
+      }
+      std::jthread later([&] {
+        // When everybody sleeps.
+        while (sched::rt().gate.idle() != 4) std::this_thread::yield();
+        ends.send('x');
+      });
+      waiting.wait();
+      EXPECT_EQ(passed, 4);
+      later.join();
+    }
+  });
+}
+
 }  // namespace
 }  // namespace runnel::wait
