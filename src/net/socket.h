@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "net/errors.h"
 #include "runnel/go.h"
@@ -59,6 +60,17 @@ class socket {
       break;
     }
     descriptor_->release();
+    return n;
+  }
+
+  // As recv, of a stream that is never short unless it is drained.
+  ssize_t receive(std::span<std::byte> into, failure& error) noexcept {
+    if (descriptor_->take_drained()) {
+      if ((error = wait_for(wait::direction::read))) return -1;
+    }
+    ssize_t n = repeat(wait::direction::read, error,
+                       [&](int fd) { return recv(fd, into.data(), into.size(), 0); });
+    if (n > 0 && static_cast<std::size_t>(n) < into.size()) descriptor_->note_drained();
     return n;
   }
 

@@ -27,7 +27,7 @@ bool set_option(int fd, int level, int which, int value) noexcept {
 }  // namespace
 
 int stream_socket::adopt(int fd) noexcept {
-  if (std::strcmp(network_, "tcp") == 0) {
+  if (tcp_) {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keep_alive_s);
@@ -72,6 +72,8 @@ result<std::size_t> stream_socket::write(std::span<const std::span<const std::by
     if (count == 0) return written;
     failure why;
     ssize_t n = socket_.repeat(wait::direction::write, why, [&](int fd) {
+      // For one part alone send is the shorter way.
+      if (count == 1) return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
       msghdr message{};
       message.msg_iov = pieces;
       message.msg_iovlen = static_cast<std::size_t>(count);

@@ -1,6 +1,7 @@
 #pragma once
 // A connected TCP or Unix socket as a conn.
 
+#include <cstring>
 #include <memory>
 
 #include "net/socket.h"
@@ -10,7 +11,8 @@ namespace runnel::net {
 
 class stream_socket final : public detail::stream {
  public:
-  explicit stream_socket(const char* network) noexcept : network_(network) {}
+  explicit stream_socket(const char* network) noexcept
+      : network_(network), tcp_(std::strcmp(network, "tcp") == 0) {}
   // As socket::adopt; then sets what every connection has: for TCP no delay, and keep-alive.
   int adopt(int fd) noexcept;
 
@@ -35,6 +37,7 @@ class stream_socket final : public detail::stream {
   std::error_code error(const char* operation, failure what) const noexcept;
 
   const char* const network_;  // "tcp", "unix"
+  const bool tcp_;
   mutable socket socket_;
 };
 

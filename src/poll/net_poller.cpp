@@ -58,7 +58,7 @@ int net_poller::open() noexcept {
 int net_poller::add(int fd, event_source& source, std::uint16_t tag) noexcept {
   platform::keep_errno keep;
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = name_of(&source, tag);
   int rc = epoll_ctl(epoll_.load(std::memory_order_acquire), EPOLL_CTL_ADD, fd, &event);
   return rc == 0 ? 0 : errno;
@@ -108,7 +108,8 @@ std::size_t net_poller::poll(std::int64_t until, ready_list& ready) noexcept {
     constexpr std::uint32_t reads = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
     constexpr std::uint32_t writes = EPOLLOUT | EPOLLHUP | EPOLLERR;
     unsigned which = ((events[i].events & reads) != 0 ? readable : 0u) |
-                     ((events[i].events & writes) != 0 ? writable : 0u);
+                     ((events[i].events & writes) != 0 ? writable : 0u) |
+                     ((events[i].events & EPOLLPRI) != 0 ? urgent : 0u);
     auto* source = reinterpret_cast<event_source*>(name & ((std::uint64_t{1} << tag_shift) - 1));
     source->deliver(*source, static_cast<std::uint16_t>(name >> tag_shift), which, ready);
     ++delivered;

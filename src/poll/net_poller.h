@@ -29,6 +29,7 @@ using ready_list = base::intrusive_queue<ready_node>;
 enum io_event : unsigned {
   readable = 1,  // or at its end, or in error
   writable = 2,
+  urgent = 4,  // data out of band
 };
 
 // What events are about. Its memory is never given back.

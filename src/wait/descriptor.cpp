@@ -72,6 +72,8 @@ descriptor* descriptor::open(int fd, int& error) noexcept {
   made->read_.deadline = made->write_.deadline = platform::time_never;
   made->read_.ready.store(false, std::memory_order_relaxed);
   made->write_.ready.store(false, std::memory_order_relaxed);
+  made->drained_.store(false, std::memory_order_relaxed);
+  made->urgent_.store(false, std::memory_order_relaxed);
   made->users_.store(1, std::memory_order_relaxed);
   made->lock_.release();
   error = net.add(fd, *made, tag);
@@ -132,6 +134,10 @@ void descriptor::deliver_event(event_source& source, std::uint16_t tag, unsigned
   auto& self = static_cast<descriptor&>(source);
   self.lock_.acquire();
   if (tag == self.tag_) {
+    if ((events & poll::urgent) != 0) {
+      self.urgent_.store(true, std::memory_order_relaxed);
+      self.drained_.store(false, std::memory_order_relaxed);
+    }
     for (auto [event, s] :
          {std::pair{poll::readable, &self.read_}, {poll::writable, &self.write_}}) {
       if ((events & event) == 0) continue;

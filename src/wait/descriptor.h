@@ -44,6 +44,17 @@ class descriptor : public poll::event_source {
   // Before a try: what happened up to here will be seen by it.
   void clear(direction d) noexcept { of(d).ready.store(false, std::memory_order_relaxed); }
 
+  // A read got less than it had room for: there is no more, and the next arrival is an edge. So the next try may begin by
+  // waiting, which spares a call that would find nothing. Only for streams that are never short otherwise: TCP is so but
+  // for urgent data, and who gets some is remembered.
+  void note_drained() noexcept {
+    drained_.store(!urgent_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+  bool take_drained() noexcept {
+    return drained_.load(std::memory_order_relaxed) &&
+           drained_.exchange(false, std::memory_order_relaxed);
+  }
+
   // Between acquire and release.
   io_outcome wait(direction d) noexcept;
 
@@ -75,6 +86,8 @@ class descriptor : public poll::event_source {
   std::uint16_t tag_ = 0;
   int fd_ = -1;
   std::atomic<std::uint32_t> users_{0};  // and closing_bit
+  std::atomic<bool> drained_{false};
+  std::atomic<bool> urgent_{false};
   side read_;
   side write_;
 };
