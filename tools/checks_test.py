@@ -22,14 +22,26 @@ GOOD = {
 }
 
 
+PROGRAM = "// It ends.\n// status: 2\n// expect: it\nint main() {}\n"
+REPORTED = {
+    "tests/reports/ends.cpp": PROGRAM,
+    "tools/report_page.md.in": "# Reports\n\n{{ends}}\n\nSo much for that.\n",
+    "docs/when-it-goes-wrong.md":
+        "<!-- Written by ./dev reports from tools/report_page.md.in and tests/reports. -->\n\n"
+        "# Reports\n\n```cpp\n// It ends.\nint main() {}\n```\n\n"
+        "It prints, and ends with status 2:\n\n```text\nit\n```\n\nSo much for that.\n",
+}
+
+
 def findings(check, changes):
     """What the check prints of the good tree with these changes: nothing when it accepts it."""
+    command = [TOOLS / check] if check != "report_page" else [TOOLS / "report_page.py", "--check"]
     with tempfile.TemporaryDirectory() as root:
         for name, text in (GOOD | changes).items():
             path = pathlib.Path(root, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        done = subprocess.run([sys.executable, "-B", TOOLS / check, root],
+        done = subprocess.run([sys.executable, "-B", *command, root],
                               stdout=subprocess.PIPE, text=True, check=False)
         assert done.returncode == (1 if done.stdout else 0), done
         return done.stdout.splitlines()
@@ -86,6 +98,25 @@ class Checks(unittest.TestCase):
             with self.subTest(text):
                 line = 4 if text.startswith("```") else 3
                 self.rejects("check_docs", f"README.md:{line}", "README.md", f"# It\n\n{text}\n")
+
+    def test_report_page_accepts_what_is_up_to_date(self):
+        self.assertEqual(findings("report_page", REPORTED), [])
+
+    def test_report_page_rejects(self):
+        page = REPORTED["docs/when-it-goes-wrong.md"]
+        for where, name, text in (
+            ("tools/report_page.md.in:1", "tests/reports/more.cpp", PROGRAM),
+            ("tools/report_page.md.in:1", "tools/report_page.md.in", "{{ends}}\n\n{{gone}}\n"),
+            ("docs/when-it-goes-wrong.md:5", "tests/reports/ends.cpp", PROGRAM + "\n"),
+            ("docs/when-it-goes-wrong.md:1", "tools/report_page.md.in", "# It\n\n{{ends}}\n"),
+            ("docs/when-it-goes-wrong.md:15", "docs/when-it-goes-wrong.md", page.replace("much", "far")),
+            ("docs/when-it-goes-wrong.md:17", "docs/when-it-goes-wrong.md", page + "\n"),
+            ("docs/when-it-goes-wrong.md:10", "docs/when-it-goes-wrong.md", page.replace("```text\n", "")),
+        ):
+            with self.subTest(where + " " + name):
+                found = findings("report_page", REPORTED | {name: text})
+                self.assertEqual(len(found), 1, found)
+                self.assertTrue(found[0].startswith(where + ": "), found[0])
 
 
 if __name__ == "__main__":

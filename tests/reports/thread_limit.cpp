@@ -1,0 +1,16 @@
+// Twenty goroutines block their threads at once.
+// status: 2
+// expect: ^runnel: 8 goroutines block their threads at once; raise options\.max_threads
+// expect: ^fatal error: program exceeds 8-thread limit$
+#include <runnel/runnel.h>
+#include <unistd.h>
+
+int main() {
+  runnel::run({.max_threads = 8}, [] {
+    runnel::wait_group wg;
+    for (int i = 0; i < 20; ++i) {
+      wg.go([] { runnel::blocking([] { pause(); }); });
+    }
+    wg.wait();
+  });
+}
