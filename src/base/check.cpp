@@ -13,6 +13,12 @@ namespace runnel::base {
 
 constinit hook_table hooks;
 
+namespace {
+
+constinit std::atomic<int> reporter{0};  // the thread that tells why the process ends
+
+}  // namespace
+
 void write_error(std::string_view text) noexcept { write_all(STDERR_FILENO, text); }
 
 void fatal(std::string_view what) noexcept { fatal({}, what); }
@@ -20,13 +26,17 @@ void fatal(std::string_view what) noexcept { fatal({}, what); }
 void begin_report() noexcept {
   // The first failure is the one to tell; others that it causes meanwhile would only garble it. One on the same
   // thread means that telling has failed too.
-  static constinit std::atomic<int> reporter{0};
   const int self = gettid();
   int nobody = 0;
   if (!reporter.compare_exchange_strong(nobody, self)) {
     if (nobody == self) _exit(2);
     for (;;) pause();
   }
+}
+
+void let_report_end() noexcept {
+  if (reporter.load() == 0) return;
+  for (;;) pause();
 }
 
 void fatal(std::string_view advice, std::string_view what) noexcept {

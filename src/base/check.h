@@ -29,6 +29,9 @@ void write_error(std::string_view text) noexcept;
 // call on the same thread means that the report itself has failed, and ends the process.
 void begin_report() noexcept;
 
+// Before the process may end in peace: does not return while a report is under way on another thread.
+void let_report_end() noexcept;
+
 [[noreturn]] void check_failed(std::string_view what, std::source_location where) noexcept;
 
 inline void check(bool holds, const char* what,

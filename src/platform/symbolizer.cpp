@@ -222,6 +222,10 @@ std::vector<code_location> symbolizer::locate(void* return_address) {
     }
   }
   void* module = session_ != nullptr ? dw_->module_at(session_, call) : nullptr;
+  // Variables that are zero at first lie behind what is mapped from the file, which is all that libdw knows.
+  if (module == nullptr && session_ != nullptr && known.dli_fbase != nullptr) {
+    module = dw_->module_at(session_, reinterpret_cast<std::uint64_t>(known.dli_fbase));
+  }
   if (module == nullptr) return calls;
   if (const char* name = dw_->name_at(module, call)) {
     where.symbol = name;

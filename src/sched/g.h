@@ -29,6 +29,7 @@
 #include "platform/fpu.h"
 #include "platform/sanitizer.h"
 #include "runnel/detail/panic_state.h"
+#include "sched/held_mutex.h"
 
 namespace runnel::sched {
 
@@ -100,6 +101,7 @@ struct alignas(64) g : runnable {
   detail::panic_state panics;
   void* locals = nullptr;  // goroutine_local's values
   memory::stack_slot slot;
+  [[no_unique_address]] g_held_mutexes held;
 };
 
 }  // namespace runnel::sched

@@ -26,6 +26,7 @@ void run_work(g& me) {
   }
   if (me.panics.newest != nullptr) detail::drop_panics(me.panics, nullptr);
   if (me.locals != nullptr) destroy_locals(me);
+  check_no_mutex_held(me, held_when::ends);
 }
 
 void end_work(m& self, g& me) noexcept {

@@ -200,6 +200,7 @@ void run_main(const options& o, void (*call)(void*), void* argument) {
   }
   start_the_world(procs);
   done.park();
+  base::let_report_end();  // of a goroutine that failed just before: it is told with status 2
 }
 
 }  // namespace runnel::detail

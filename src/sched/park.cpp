@@ -111,6 +111,7 @@ m* park(m* self, wait_reason why, post_switch post) noexcept {
     refuse_to_wait();
   g* me = self->current;
   me->reason.store(why, std::memory_order_relaxed);
+  check_no_mutex_held(*me, held_when::waits);
   me->waiting_since = rt().seconds.load(std::memory_order_relaxed);
   me->state.store(g_state::waiting, std::memory_order_relaxed);
   self = suspend(self, post);
@@ -136,6 +137,7 @@ void ready(m* self, g& parked) noexcept {
 m* yield_now(m* self) noexcept {
   g* me = self->current;
   if (self->pinned != 0) return self;
+  check_no_mutex_held(*me, held_when::yields);
   if (me->locked_m != nullptr) {
     return suspend_to_loop(self, {&publish_globally, me, nullptr});
   }
