@@ -22,6 +22,7 @@
 #include <atomic>
 #include <cerrno>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,7 @@
 #include "platform/backtrace.h"
 #include "sched/reporter.h"
 #include "sched/stack_printer.h"
+#include "sched/survey.h"
 #include "sched/switch.h"
 #include "sched/traceback.h"
 
@@ -53,6 +55,10 @@ constexpr int frames_max = 16;
 struct call_stack {
   int count = 0;
   void* frames[frames_max];
+
+  std::span<void* const> calls() const noexcept {
+    return {frames, static_cast<std::size_t>(count)};
+  }
 };
 
 struct note {
@@ -187,7 +193,7 @@ void print_mutex(base::text_writer& out, const void* about) {
   }
   out.hex(held.mutex) << " was locked by goroutine " << held.owner << ":\n";
   stack_printer stacks(traceback_level() >= traceback::system);
-  stacks.print(out, {held.where.frames, static_cast<std::size_t>(held.where.count)});
+  stacks.print(out, held.where.calls());
 }
 
 // From the call that returns to `from`.
@@ -201,16 +207,18 @@ void capture(call_stack& into, void* from) noexcept {
   std::copy_n(first, into.count, into.frames);
 }
 
-[[noreturn]] void report(g& me, const note& held, std::string_view advice,
-                         std::string_view what) noexcept {
+// `now`: the stack of what is wrong; nullptr: it is the caller's.
+[[noreturn]] void report(g& me, const note& held, const call_stack* now, std::string_view advice,
+                         std::string_view what, std::string_view more = {}) noexcept {
   me.held.busy = true;
   base::begin_report();
   {
     base::text_writer out(STDERR_FILENO);
-    out << "runnel: " << advice << "\nfatal error: " << what << '\n';
+    out << "runnel: " << advice << "\nfatal error: " << what << more << '\n';
   }
   incident wrong;
   wrong.at = platform::registers_here();
+  if (now != nullptr) wrong.frames = now->calls();
   wrong.everybody = true;
   wrong.epilogue = &print_mutex;
   wrong.about = &held;
@@ -219,32 +227,33 @@ void capture(call_stack& into, void* from) noexcept {
 
 }  // namespace
 
-void refuse_held_mutexes(g& me, held_when when) noexcept {
+[[gnu::noinline]] void refuse_held_mutexes(g& me, held_when when) noexcept {
   if (when != held_when::ends && me.lock_count != 0) return;
   note held;
-  bool found = false;
-  for (bucket& each : buckets) {
-    if (found) break;
-    found = each.find_owned_by(me.id.load(std::memory_order_relaxed), held);
-  }
-  if (!found) {
+  const std::uint64_t id = me.id.load(std::memory_order_relaxed);
+  if (std::ranges::none_of(buckets, [&](bucket& b) { return b.find_owned_by(id, held); })) {
     me.held.count = 0;  // others have unlocked what it had locked
     return;
   }
   constexpr const char* unlock_before =
       "unlock a std::mutex before a call that waits, or use runnel::mutex: the thread goes on with "
-      "other goroutines, "
-      "which may want it, too";
+      "other goroutines, which may want it, too";
   switch (when) {
-    case held_when::waits:
-      report(me, held, unlock_before, "std::mutex held while its goroutine waits");
+    case held_when::waits: {
+      std::string why = std::string(" [") +
+                        state_text(g_state::waiting, me.reason.load(std::memory_order_relaxed)) +
+                        "]";
+      report(me, held, nullptr, unlock_before, "std::mutex held while its goroutine waits", why);
+    }
     case held_when::yields:
-      report(me, held, unlock_before, "std::mutex held while its goroutine yields");
-    case held_when::ends:
-      report(me, held,
+      report(me, held, nullptr, unlock_before, "std::mutex held while its goroutine yields");
+    case held_when::ends: {
+      call_stack now{1, {__builtin_return_address(0)}};  // nothing else is left
+      report(me, held, &now,
              "unlock a std::mutex before the goroutine ends, by a std::lock_guard: nobody else may "
              "unlock it",
              "std::mutex held by a goroutine that has ended");
+    }
   }
   __builtin_unreachable();
 }
@@ -256,10 +265,8 @@ namespace {
 // Found when it is first called, which may be before main and before any constructor of ours. dlsym itself takes no
 // mutex this way. In a program that is linked statically there is nothing to be found by dlsym, and the C library's own
 // name of the function serves.
-template <class F>
-class next_function;
 template <class... Args>
-class next_function<int(Args...)> {
+class next_function {
  public:
   using function = int(Args...);
   constexpr next_function(const char* name, function* own_name) noexcept
@@ -326,20 +333,24 @@ int cond_wait_noted(pthread_mutex_t* mutex, Next next) {
   return result;
 }
 
-int unlock_noted(pthread_mutex_t* mutex) noexcept {
+int unlock_noted(pthread_mutex_t* mutex, void* from) noexcept {
   g* me = current_g();
   if ((me != nullptr && me->held.busy) || forked()) return next_unlock(mutex);
   note was;
   auto outcome = bucket_of(mutex).remove(mutex, me, was);
   if (outcome == bucket::outcome::other_goroutines) {
-    report(*me, was,
+    call_stack now;
+    capture(now, from);
+    report(*me, was, &now,
            "only the goroutine that has locked a std::mutex may unlock it; to wait for another "
            "one, use a channel",
            "std::mutex unlocked by another goroutine");
   }
   int result = next_unlock(mutex);
   if (result == EPERM && me != nullptr && outcome != bucket::outcome::not_there) {
-    report(*me, was,
+    call_stack now;
+    capture(now, from);
+    report(*me, was, &now,
            "a recursive mutex belongs to a thread, and after a call of Runnel's its goroutine may "
            "be on another: "
            "use runnel::mutex",
@@ -373,7 +384,7 @@ int pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock,
                     [=] { return next_clocklock(mutex, clock, until); });
 }
 int pthread_mutex_unlock(pthread_mutex_t* mutex) noexcept {
-  return runnel::sched::unlock_noted(mutex);
+  return runnel::sched::unlock_noted(mutex, __builtin_return_address(0));
 }
 
 // These are cancellation points: an exception may pass.

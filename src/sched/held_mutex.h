@@ -40,7 +40,7 @@ void refuse_held_mutexes(g& me, held_when when) noexcept;
 
 // G: sched::g, which is not complete here.
 template <class G>
-void check_no_mutex_held(G& me, held_when when) noexcept {
+[[gnu::always_inline]] inline void check_no_mutex_held(G& me, held_when when) noexcept {
   if constexpr (mutexes_watched) {
     if (me.held.count != 0) [[unlikely]]
       refuse_held_mutexes(me, when);

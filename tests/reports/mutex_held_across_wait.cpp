@@ -1,7 +1,7 @@
 // A goroutine sleeps between two attempts with a std::mutex locked.
 // status: 2
 // expect: ^runnel: .*use runnel::mutex: .*
-// expect: ^fatal error: std::mutex held while its goroutine waits$
+// expect: ^fatal error: std::mutex held while its goroutine waits \[sleep\]$
 // expect: ^goroutine \d+ \[running\]:$
 // expect: ^reconnect\(\)$
 // expect: ^std::mutex (line_mutex at )?0x[0-9a-f]+ was locked by goroutine \d+:$

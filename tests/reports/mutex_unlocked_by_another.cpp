@@ -5,6 +5,7 @@
 // expect: ^goroutine \d+ \[running\]:$
 // expect: ^finish\(\)$
 // expect: ^std::mutex (busy at )?0x[0-9a-f]+ was locked by goroutine 1:$
+// never: ^pthread_mutex_unlock
 // skip: asan tsan no-assertions
 #include <runnel/runnel.h>
 
