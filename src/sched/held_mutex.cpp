@@ -28,7 +28,7 @@
 
 #include "base/spin_lock.h"
 #include "base/text_writer.h"
-#include "platform/backtrace.h"
+#include "sched/own_stack.h"
 #include "sched/reporter.h"
 #include "sched/stack_printer.h"
 #include "sched/survey.h"
@@ -50,7 +50,7 @@ extern "C" {
 namespace runnel::sched {
 namespace {
 
-constexpr int frames_max = 16;
+constexpr int frames_max = 24;
 
 struct call_stack {
   int count = 0;
@@ -200,7 +200,7 @@ void print_mutex(base::text_writer& out, const void* about) {
 void capture(call_stack& into, void* from) noexcept {
   constexpr int ours = 4;  // more calls than lie between
   void* frames[frames_max + ours];
-  int count = platform::capture_backtrace(frames, frames_max + ours, 0);
+  int count = capture_own_stack(frames, frames_max + ours);
   auto* first = std::find(frames, frames + std::min(count, ours), from);
   if (first == frames + std::min(count, ours)) first = frames;
   into.count = std::min(static_cast<int>(frames + count - first), frames_max);
