@@ -8,7 +8,7 @@
 //
 // Not reported: a goroutine that is suspended against its will, when it enters the runtime after its time is up or without
 // its P. It has called nothing that waits; who shows that would be a matter of chance. Nor one that is locked to its
-// thread (lock_os_thread): it waits as a thread does. Nor anything that plain threads do.
+// thread (lock_os_thread): it waits as a thread does. Nor anything that plain threads do. Read-write locks are not watched.
 //
 // With sanitizers, which have their own pthread functions, and without assertions there is nothing of this.
 
