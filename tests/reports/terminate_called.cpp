@@ -3,6 +3,7 @@
 // expect: ^fatal error: std::terminate called$
 // expect: ^goroutine 1 \[running\]:$
 // expect: ^std::thread::~thread\(\)|start_worker
+// skip: tsan
 #include <runnel/runnel.h>
 
 #include <thread>

@@ -2,6 +2,7 @@
 // status: 0
 // expect: ^thread_local: [1-9]\d* of 100 goroutines read what another had written$
 // expect: ^goroutine_local: 0 of 100$
+// skip: tsan
 #include <runnel/runnel.h>
 
 #include <atomic>
