@@ -6,7 +6,7 @@
 
 The prose is tools/report_page.md.in. A line {{name}} in it stands for tests/reports/name.cpp: its source, without what
 is expected of it, and its standard error, from the release build, or from the one with assertions if only that one
-reports. Paths are cut down to names of files, addresses and numbers of threads are left out. A program that
+reports. A line {{- name name}} names programs that are tested and not shown. Paths are cut down to names of files, addresses and numbers of threads are left out. A program that
 does not do what its source says is not shown: the page is not written.
 """
 
@@ -23,13 +23,18 @@ PAGE = "docs/when-it-goes-wrong.md"
 PROSE = "tools/report_page.md.in"
 PROGRAMS = "tests/reports"
 PLACE = re.compile(r"^\{\{(\w+)\}\}\n", re.MULTILINE)
+HIDDEN = re.compile(r"^\{\{-([\w ]+)\}\}\n", re.MULTILINE)
 NOTE = f"<!-- Written by ./dev reports from {PROSE} and {PROGRAMS}. -->\n\n"
 TIMEOUT_S = 60
 
 
+def prose(root):
+    return (root / PROSE).read_text(encoding="utf-8")
+
+
 def parts(root):
     """The prose, cut at its placeholders: text, name, text, …, text."""
-    return PLACE.split((root / PROSE).read_text(encoding="utf-8"))
+    return PLACE.split(HIDDEN.sub("", prose(root)))
 
 
 def program_text(root, name):
@@ -80,7 +85,8 @@ def check(root):
     """Compares everything but the reports themselves, for which the programs would have to be built."""
     pieces = parts(root)
     names = pieces[1::2]
-    programs = {path.stem for path in (root / PROGRAMS).glob("*.cpp")}
+    hidden = {name for line in HIDDEN.findall(prose(root)) for name in line.split()}
+    programs = {path.stem for path in (root / PROGRAMS).glob("*.cpp")} - hidden
     for name in sorted(programs - set(names)):
         yield f"{PROSE}:1: {{{{{name}}}}} is missing: {PROGRAMS}/{name}.cpp is not in the page"
     for name in sorted(set(names) - programs):
