@@ -138,8 +138,9 @@ class after_func_timer {
 // Calls f on a goroutine of its own after d. Any thread; f may only be movable. Throws std::bad_alloc.
 template <class Rep, class Period, class F>
   requires std::is_invocable_v<std::decay_t<F>&>
-after_func_timer after_func(std::chrono::duration<Rep, Period> d, F&& f) {
-  return after_func_timer(detail::func_timer_start(detail::timer_deadline(d), std::forward<F>(f)));
+[[gnu::noinline]] after_func_timer after_func(std::chrono::duration<Rep, Period> d, F&& f) {
+  return after_func_timer(detail::func_timer_start(detail::timer_deadline(d), std::forward<F>(f),
+                                                   __builtin_return_address(0)));
 }
 
 }  // namespace runnel

@@ -23,15 +23,19 @@ void write_error(std::string_view text) noexcept { write_all(STDERR_FILENO, text
 
 void fatal(std::string_view what) noexcept { fatal({}, what); }
 
-void begin_report() noexcept {
+bool try_begin_report() noexcept {
   // The first failure is the one to tell; others that it causes meanwhile would only garble it. One on the same
   // thread means that telling has failed too.
   const int self = gettid();
   int nobody = 0;
-  if (!reporter.compare_exchange_strong(nobody, self)) {
-    if (nobody == self) _exit(2);
-    for (;;) pause();
-  }
+  if (reporter.compare_exchange_strong(nobody, self)) return true;
+  if (nobody == self) _exit(2);
+  return false;
+}
+
+void begin_report() noexcept {
+  if (try_begin_report()) return;
+  for (;;) pause();
 }
 
 void let_report_end() noexcept {

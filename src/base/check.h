@@ -28,6 +28,8 @@ void write_error(std::string_view text) noexcept;
 // Before a report that ends the process: returns to the first thread that calls it; others wait for the end. A second
 // call on the same thread means that the report itself has failed, and ends the process.
 void begin_report() noexcept;
+// The same, but false where the others would wait.
+bool try_begin_report() noexcept;
 
 // Before the process may end in peace: does not return while a report is under way on another thread.
 void let_report_end() noexcept;

@@ -72,7 +72,7 @@ void text_writer::flush() noexcept {
   try {
     to_->append(text);
   } catch (const std::bad_alloc&) {
-    // A report that finds no memory is cut.
+    cut_ = true;  // a report that finds no memory
   }
 }
 

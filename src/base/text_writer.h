@@ -40,11 +40,15 @@ class text_writer {
 
   void flush() noexcept;
 
+  // Something is missing: the string found no memory.
+  bool cut() const noexcept { return cut_; }
+
  private:
   text_writer& decimal(std::uint64_t number) noexcept;
 
   int fd_ = -1;
   std::string* to_ = nullptr;
+  bool cut_ = false;
   std::size_t used_ = 0;
   char buffer_[1024];
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "sched/blocking.h"
 #include "sched/reporter.h"
@@ -13,15 +14,17 @@ namespace runnel::debug {
 std::string stacks(stacks_options how) {
   std::string text;
   sched::begin_blocking();
-  sched::dump_by_reporter(&text, -1, how.fold);
+  bool complete = sched::dump_by_reporter(&text, -1, how.fold);
   sched::end_blocking();
+  if (!complete) throw std::bad_alloc();
   return text;
 }
 
 void write_stacks(int fd, stacks_options how) {
   sched::begin_blocking();
-  sched::dump_by_reporter(nullptr, fd, how.fold);
+  bool complete = sched::dump_by_reporter(nullptr, fd, how.fold);
   sched::end_blocking();
+  if (!complete) throw std::bad_alloc();
 }
 
 std::string to_string(const goroutine_info& one) {
@@ -35,8 +38,9 @@ std::string to_string(const goroutine_info& one) {
   std::copy_n(one.frames.begin(), sample.frame_count, sample.frames);
   std::string text;
   sched::begin_blocking();
-  sched::text_by_reporter(text, sample);
+  bool complete = sched::text_by_reporter(text, sample);
   sched::end_blocking();
+  if (!complete) throw std::bad_alloc();
   return text;
 }
 

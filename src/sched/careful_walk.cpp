@@ -20,9 +20,13 @@ struct walk_escape {
   sigjmp_buf place;
 };
 
-int walk_carefully(const platform::registers& at, platform::walk_from from, void** frames,
-                   int most) noexcept {
-  if (!on_reporters_thread()) return platform::walk_stack(at, from, frames, most);
+namespace {
+
+using walker = int (*)(const platform::registers&, platform::walk_from, void**, int) noexcept;
+
+int walk_with(walker walk, const platform::registers& at, platform::walk_from from, void** frames,
+              int most) noexcept {
+  if (!on_reporters_thread()) return walk(at, from, frames, most);
   runtime& r = rt();
   walk_escape escape;
   // The mask is not kept: handlers of faults block nothing.
@@ -31,9 +35,21 @@ int walk_carefully(const platform::registers& at, platform::walk_from from, void
     return static_cast<int>(std::find(frames, frames + most, nullptr) - frames);
   }
   r.escape.store(&escape, std::memory_order_relaxed);
-  int count = platform::walk_stack(at, from, frames, most);
+  int count = walk(at, from, frames, most);
   r.escape.store(nullptr, std::memory_order_relaxed);
   return count;
+}
+
+}  // namespace
+
+int walk_carefully(const platform::registers& at, platform::walk_from from, void** frames,
+                   int most) noexcept {
+  return walk_with(&platform::walk_stack, at, from, frames, most);
+}
+
+int walk_carefully_ends(const platform::registers& at, platform::walk_from from, void** frames,
+                        int most) noexcept {
+  return walk_with(&platform::walk_stack_ends, at, from, frames, most);
 }
 
 void end_walk_astray() noexcept {

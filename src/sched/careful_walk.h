@@ -10,6 +10,10 @@ namespace runnel::sched {
 int walk_carefully(const platform::registers& at, platform::walk_from from, void** frames,
                    int most) noexcept;
 
+// As platform::walk_stack_ends, likewise.
+int walk_carefully_ends(const platform::registers& at, platform::walk_from from, void** frames,
+                        int most) noexcept;
+
 // By the handler of a fault: does not return if a walk on this thread has caused it.
 void end_walk_astray() noexcept;
 

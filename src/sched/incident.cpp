@@ -68,7 +68,7 @@ void print_stack(base::text_writer& out, stack_printer& stacks, const trouble& i
   }
   const g* one = goroutine_of(it);
   const task* work = one != nullptr ? one->work : nullptr;
-  if (work != nullptr && work->creator != 0) {
+  if (work != nullptr && work->creator_pc != nullptr) {
     stacks.print_creator(out, work->creator, work->creator_pc);
   }
 }

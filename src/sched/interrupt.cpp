@@ -7,6 +7,7 @@
 
 #include "platform/clock.h"
 #include "platform/futex.h"
+#include "platform/sanitizer.h"
 #include "platform/thread.h"
 #include "sched/switch.h"
 
@@ -23,7 +24,13 @@ void stand_still(int, siginfo_t*, void* context) {
   interruption& mine = self->interrupted;
   std::uint32_t phase = interruption::requested;
   if (mine.phase.load(std::memory_order_acquire) == phase) {
-    mine.at = platform::registers_of_signal(context);
+    if constexpr (platform::has_tsan) {
+      // It calls handlers later, when the registers in the context are not those of the thread any more.
+      mine.at = platform::registers_here();
+      mine.from = platform::walk_from::call;
+    } else {
+      mine.at = platform::registers_of_signal(context);
+    }
     mine.on = self->current;
     if (mine.phase.compare_exchange_strong(phase, interruption::stopped,
                                            std::memory_order_acq_rel)) {
@@ -52,7 +59,11 @@ interrupter::interrupter(bool asleep_too) noexcept : asleep_too_(asleep_too) {
 }
 
 interrupter::~interrupter() {
-  if (installed_) sigaction(SIGURG, &before_, nullptr);
+  struct sigaction now{};
+  // Unless the program has taken it over meanwhile.
+  if (installed_ && sigaction(SIGURG, nullptr, &now) == 0 && now.sa_sigaction == &stand_still) {
+    sigaction(SIGURG, &before_, nullptr);
+  }
 }
 
 bool interrupter::stop(m& target, const char*& why_not) noexcept {

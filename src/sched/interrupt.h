@@ -22,6 +22,7 @@ struct interruption {
 
   std::atomic<std::uint32_t> phase{idle};
   platform::registers at{};
+  platform::walk_from from = platform::walk_from::instruction;
   g* on = nullptr;  // what the M was running
 };
 

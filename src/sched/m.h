@@ -38,6 +38,13 @@ struct alignas(64) m {
   explicit m(int number) noexcept
       : number(number), rng(0x853c49e6748fea9bull * static_cast<std::uint64_t>(number + 1)) {}
 
+  // As `current`, where others may read or write it at the same time: an M without a P ends there while somebody looks
+  // (survey.h).
+  g* look_at_current() noexcept { return std::atomic_ref(current).load(std::memory_order_relaxed); }
+  void run_nothing() noexcept {
+    std::atomic_ref(current).store(nullptr, std::memory_order_relaxed);
+  }
+
   handshake<base::hardware> shake;
   p* processor = nullptr;
   g* current = nullptr;

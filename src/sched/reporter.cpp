@@ -19,13 +19,16 @@ struct dump_wish {
   std::string* to;
   int fd;
   bool fold;
+  std::uint64_t asker = 0;                 // the goroutine that wishes it
   const goroutine_sample* only = nullptr;  // instead of all
+  bool failed = false;                     // for lack of memory
   platform::parker done{};
   dump_wish* next = nullptr;
 };
 
 namespace {
 
+constexpr std::int64_t attention_ns = 1'000'000'000;
 constexpr std::int64_t patience_ns = 10'000'000'000;
 
 void answer(const trouble& it, std::uint32_t state) noexcept {
@@ -33,11 +36,12 @@ void answer(const trouble& it, std::uint32_t state) noexcept {
   platform::futex_wake(it.state);
 }
 
-void serve(dump_wish& wish) {
+void serve(dump_wish& wish, stack_printer& stacks) {
   dump_options how;
   how.fold = wish.fold;
-  {
-    stack_printer stacks(traceback_level() >= traceback::system);
+  how.asker = wish.asker;
+  try {
+    stacks.begin();
     std::optional<base::text_writer> out;
     if (wish.to != nullptr) {
       out.emplace(*wish.to);
@@ -49,6 +53,10 @@ void serve(dump_wish& wish) {
     } else if (rt().active.load(std::memory_order_acquire)) {
       dump_goroutines(*out, stacks, how);
     }
+    out->flush();
+    wish.failed = out->cut();
+  } catch (const std::bad_alloc&) {
+    wish.failed = true;
   }
   wish.done.unpark();
 }
@@ -56,15 +64,22 @@ void serve(dump_wish& wish) {
 void reporter(void*) {
   runtime& r = rt();
   r.reporter_tid.store(platform::thread_id(), std::memory_order_relaxed);
+  stack_printer stacks(traceback_level() >= traceback::system);
   for (;;) {
-    r.reporter_bed.park();
+    // Who asks once mostly asks again; after a while, the memory is given back.
+    std::int64_t until =
+        stacks.rests() ? platform::time_never : platform::nanotime() + attention_ns;
+    if (!r.reporter_bed.park(until)) {
+      stacks.rest();
+      continue;
+    }
     if (const trouble* it = r.trouble.load(std::memory_order_acquire)) {
       tell(*it);
       answer(*it, trouble::told);
       for (;;) pause();
     }
-    if (r.quit_wished.load(std::memory_order_relaxed)) {
-      base::begin_report();
+    // Whoever else reports already will be told of in the next round.
+    if (r.quit_wished.load(std::memory_order_relaxed) && base::try_begin_report()) {
       base::write_error("SIGQUIT: quit\n");
       incident quit;
       quit.everybody = true;
@@ -75,14 +90,22 @@ void reporter(void*) {
     while (wishes != nullptr) {
       dump_wish& one = *wishes;
       wishes = one.next;
-      serve(one);
+      serve(one, stacks);
     }
   }
 }
 
 void on_quit(int) {
+  if (!rt().reporter_started.load(std::memory_order_relaxed)) {
+    // A forked child, which has no reporter: what would have happened without us.
+    signal(SIGQUIT, SIG_DFL);
+    raise(SIGQUIT);
+    return;
+  }
+  int error = platform::errno_ref();
   rt().quit_wished.store(true, std::memory_order_relaxed);
   rt().reporter_bed.unpark();
+  platform::errno_ref() = error;
 }
 
 // As Go: unless the program, or whoever started it, has other plans for the signal.
@@ -115,15 +138,17 @@ std::uint32_t wait_for_report(const trouble& mine) noexcept {
   }
 }
 
-void await(dump_wish& mine) noexcept {
+// False: there was not enough memory.
+bool await(dump_wish& mine) noexcept {
   runtime& r = rt();
-  if (!r.reporter_started.load(std::memory_order_acquire)) return;  // no run, no goroutines
+  if (!r.reporter_started.load(std::memory_order_acquire)) return true;  // no run, no goroutines
   mine.next = r.dump_wishes.load(std::memory_order_relaxed);
   while (!r.dump_wishes.compare_exchange_weak(mine.next, &mine, std::memory_order_release,
                                               std::memory_order_relaxed)) {
   }
   r.reporter_bed.unpark();
   mine.done.park();
+  return !mine.failed;
 }
 
 }  // namespace
@@ -156,14 +181,17 @@ void give_report_up() noexcept {
   for (;;) pause();
 }
 
-void dump_by_reporter(std::string* to, int fd, bool fold) {
-  dump_wish mine{to, fd, fold};
-  await(mine);
+bool dump_by_reporter(std::string* to, int fd, bool fold) noexcept {
+  dump_wish mine{.to = to, .fd = fd, .fold = fold};
+  if (const m* self = current_m()) {
+    mine.asker = self->current->id.load(std::memory_order_relaxed);
+  }
+  return await(mine);
 }
 
-void text_by_reporter(std::string& to, const goroutine_sample& one) {
-  dump_wish mine{&to, -1, false, &one};
-  await(mine);
+bool text_by_reporter(std::string& to, const goroutine_sample& one) noexcept {
+  dump_wish mine{.to = &to, .fd = -1, .fold = false, .only = &one};
+  return await(mine);
 }
 
 void start_reporter() noexcept {

@@ -30,11 +30,12 @@ namespace runnel::sched {
 // goes on with bare addresses, and the call does not return.
 void give_report_up() noexcept;
 
-// Text of all goroutines, made by the reporter: into `to`, or to the descriptor. From any thread without a P.
-void dump_by_reporter(std::string* to, int fd, bool fold);
+// Text of all goroutines, made by the reporter: into `to`, or to the descriptor. From any thread without a P. False: for
+// lack of memory it is not complete.
+bool dump_by_reporter(std::string* to, int fd, bool fold) noexcept;
 
 // Text of one goroutine.
-void text_by_reporter(std::string& to, const goroutine_sample& one);
+bool text_by_reporter(std::string& to, const goroutine_sample& one) noexcept;
 
 // Once, before the first M.
 void start_reporter() noexcept;

@@ -216,7 +216,7 @@ m* suspend(m* self, post_switch post) noexcept {
 m* suspend_to_loop(m* self, post_switch post) noexcept {
   g* me = self->current;
   self->post = post;
-  self->current = nullptr;
+  self->run_nothing();
   self = switch_execution(self, me->context, self->own);
   run_post(*self);
   return self;
@@ -226,7 +226,7 @@ m* suspend_to_loop(m* self, post_switch post) noexcept {
 void run_loop(m* self) noexcept {
   for (;;) {
     run_post(*self);
-    self->current = nullptr;
+    self->run_nothing();
     if (self->exit_thread) {
       if (p* pp = self->processor) {
         disown(*self);

@@ -1,5 +1,7 @@
 #include "sched/stack_printer.h"
 
+#include <link.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -13,8 +15,8 @@ namespace {
 constexpr std::size_t end_frames = 50;  // shown of each end of a long stack, as Go does
 
 constexpr std::array inside{"sched", "wait", "detail", "platform", "base", "poll", "memory"};
-constexpr std::array standard{"__invoke", "invoke",    "invoke_impl",      "apply",
-                              "__apply",  "function<", "_Function_handler"};
+constexpr std::array standard{"__invoke", "invoke",    "invoke_impl",       "apply",
+                              "__apply",  "function<", "_Function_handler", "move_only_function"};
 
 // By the symbol, where there is one: demangled, the result's type may come first. `name` is what follows _Z and the letters
 // that open a nested or local name.
@@ -57,6 +59,17 @@ void append_lines(std::string& to, const platform::code_location& where) {
   to += place;
 }
 
+unsigned long long libraries_unloaded() noexcept {
+  unsigned long long count = 0;
+  dl_iterate_phdr(
+      [](dl_phdr_info* first, std::size_t, void* to) {
+        *static_cast<unsigned long long*>(to) = first->dlpi_subs;
+        return 1;
+      },
+      &count);
+  return count;
+}
+
 }  // namespace
 
 const stack_printer::address& stack_printer::at(void* return_address) {
@@ -64,7 +77,8 @@ const stack_printer::address& stack_printer::at(void* return_address) {
   address& one = found->second;
   if (!fresh) return one;
   rt().report_progress.fetch_add(1, std::memory_order_relaxed);
-  for (const auto& call : symbols_.locate(return_address)) {
+  if (!symbols_) symbols_.emplace();
+  for (const auto& call : symbols_->locate(return_address)) {
     if (one.first.empty()) one.first = call.function;
     append_lines(one.everything, call);
     if (is_plumbing(call)) continue;
@@ -73,14 +87,24 @@ const stack_printer::address& stack_printer::at(void* return_address) {
   return one;
 }
 
-void stack_printer::print(base::text_writer& out, std::span<void* const> frames) {
+void stack_printer::begin() {
+  constexpr std::size_t known_max = 100'000;
+  unsigned long long unloaded = libraries_unloaded();
+  if (unloaded == unloaded_ && known_.size() < known_max) return;
+  known_.clear();
+  symbols_.reset();
+  unloaded_ = unloaded;
+}
+
+void stack_printer::print(base::text_writer& out, std::span<void* const> frames,
+                          std::size_t elided) {
   bool everything = everything_ || std::ranges::none_of(frames, [this](void* frame) {
                       return !at(frame).visible.empty();
                     });
   std::size_t n = frames.size();
   for (std::size_t i = 0; i < n; ++i) {
     if (n > 2 * end_frames && i == end_frames) {
-      out << "..." << n - 2 * end_frames << " frames elided...\n";
+      out << "..." << n - 2 * end_frames + elided << " frames elided...\n";
       i = n - end_frames;
     }
     const address& one = at(frames[i]);

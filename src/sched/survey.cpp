@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/sync_policy.h"
 #include "platform/clock.h"
 #include "sched/careful_walk.h"
 #include "sched/switch.h"
@@ -59,10 +60,19 @@ void note_origin(const task* work, goroutine_sample& into) noexcept {
   into.creator_pc = work->creator_pc;
 }
 
+void note_wait(const g& one, goroutine_sample& into) noexcept {
+  std::uint32_t now = rt().seconds.load(std::memory_order_relaxed);
+  auto exact = static_cast<std::uint32_t>(platform::nanotime() / 1'000'000'000);
+  now = std::max(now, exact);
+  into.waited_s = one.waiting_since == 0 ? 0 : now - std::min(now, one.waiting_since);
+}
+
 void walk(const platform::registers& at, platform::walk_from from,
           goroutine_sample& into) noexcept {
-  into.frame_count = static_cast<std::size_t>(
-      walk_carefully(at, from, into.frames, int{goroutine_sample::frames_max}));
+  auto all = static_cast<std::size_t>(
+      walk_carefully_ends(at, from, into.frames, int{goroutine_sample::frames_max}));
+  into.frame_count = std::min(all, goroutine_sample::frames_max);
+  into.elided = all - into.frame_count;
 }
 
 }  // namespace
@@ -76,7 +86,7 @@ survey::survey(survey_kind kind) : kind_(kind), interrupter_(kind == survey_kind
   batch_.resize(batch_max);
 }
 
-std::span<const goroutine_sample> survey::next() {
+std::span<goroutine_sample> survey::next() {
   if (!begun_) {
     begun_ = true;
     collect_not_begun();
@@ -134,6 +144,12 @@ void survey::collect_not_begun() {
   }
   if (kind_ == survey_kind::passing) resume_the_world();
   not_begun_.resize(count);
+  std::ranges::sort(not_begun_, {}, &goroutine_sample::id);
+}
+
+// Before it began.
+bool survey::was_shown(std::uint64_t id) const noexcept {
+  return std::ranges::binary_search(not_begun_, id, {}, &goroutine_sample::id);
 }
 
 void survey::collect_batch() noexcept {
@@ -159,42 +175,60 @@ void survey::collect_batch() noexcept {
 void survey::take(g& one, goroutine_sample& into) noexcept {
   g_state state = one.state.load(std::memory_order_acquire);
   if (state == g_state::idle || state == g_state::frozen) return;
-  into.id = one.id.load(std::memory_order_relaxed);
-  into.state = state_text(state, one.reason.load(std::memory_order_relaxed));
+  std::uint64_t id = one.id.load(std::memory_order_relaxed);
+  if (was_shown(id)) return;
+  into.id = id;
+  wait_reason reason = one.reason.load(std::memory_order_relaxed);
+  into.state = state_text(state, reason);
   into.locked = one.locked_m != nullptr;
   note_origin(one.work, into);
   copy_name(one.work, into);
+  if (state == g_state::waiting || reason == wait_reason::blocking) note_wait(one, into);
   if (state == g_state::running) {
     take_running(one, into);
     return;
   }
-  if (state == g_state::waiting) {
-    std::uint32_t now = rt().seconds.load(std::memory_order_relaxed);
-    auto exact = static_cast<std::uint32_t>(platform::nanotime() / 1'000'000'000);
-    now = std::max(now, exact);
-    into.waited_s = one.waiting_since == 0 ? 0 : now - std::min(now, one.waiting_since);
-  }
   walk(platform::registers_of_context(one.context.sp), platform::walk_from::call, into);
 }
 
+// Who is on its way back to the runtime without a P is queued in a moment, and then looked at like others.
 void survey::take_running(g& one, goroutine_sample& into) noexcept {
+  constexpr int looks_at_mover = 2000;
+  for (int i = 0; i < looks_at_mover; ++i) {
+    if (take_on_thread(one, into)) return;
+    g_state state = one.state.load(std::memory_order_acquire);
+    if (state != g_state::running) {
+      into.state = state_text(state, wait_reason::none);
+      into.waited_s = 0;
+      into.no_stack = nullptr;
+      walk(platform::registers_of_context(one.context.sp), platform::walk_from::call, into);
+      return;
+    }
+    base::hardware::pause();
+  }
+}
+
+// False: no thread runs it just now.
+bool survey::take_on_thread(g& one, goroutine_sample& into) noexcept {
   into.no_stack = "it begins, ends or moves just now";
   for (m* each = rt().all_m.load(std::memory_order_acquire); each != nullptr;
        each = each->next_all) {
-    if (each->current != &one) continue;
+    if (each->look_at_current() != &one) continue;
     if (each->shake.where() == zone::blocking) {
       into.no_stack = nullptr;
       walk(each->blocked_at, platform::walk_from::call, into);
-      return;
+      return true;
     }
-    if (!interrupter_.stop(*each, into.no_stack)) return;
-    if (each->interrupted.on == &one) {
+    if (!interrupter_.stop(*each, into.no_stack)) return true;
+    bool found = each->interrupted.on == &one;
+    if (found) {
       into.no_stack = nullptr;
-      walk(each->interrupted.at, platform::walk_from::instruction, into);
+      walk(each->interrupted.at, each->interrupted.from, into);
     }
     interrupter_.let_go(*each);
-    return;
+    return found;
   }
+  return false;
 }
 
 void print_header(base::text_writer& out, const goroutine_sample& one) {

@@ -33,6 +33,7 @@ struct goroutine_sample {
   std::uint64_t creator = 0;
   void* creator_pc = nullptr;
   std::size_t frame_count = 0;
+  std::size_t elided = 0;  // frames in the middle of those, of a deep stack
   void* frames[frames_max];
 
   std::span<void* const> stack() const noexcept { return {frames, frame_count}; }
@@ -47,8 +48,8 @@ class survey {
  public:
   explicit survey(survey_kind kind);
 
-  // The next few goroutines; empty: that was all. Those that have not begun come first.
-  std::span<const goroutine_sample> next();
+  // The next few goroutines; empty: that was all. Those that have not begun come first, and do not come again.
+  std::span<goroutine_sample> next();
 
   // Goroutines that have not begun, beyond those shown.
   std::size_t more_not_begun() const noexcept { return more_not_begun_; }
@@ -59,8 +60,10 @@ class survey {
 
   void collect_not_begun();
   void collect_batch() noexcept;
+  bool was_shown(std::uint64_t id) const noexcept;
   void take(g& one, goroutine_sample& into) noexcept;
   void take_running(g& one, goroutine_sample& into) noexcept;
+  bool take_on_thread(g& one, goroutine_sample& into) noexcept;
 
   const survey_kind kind_;
   interrupter interrupter_;

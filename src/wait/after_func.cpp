@@ -24,7 +24,11 @@ namespace runnel::detail {
 
 class func_timer {
  public:
-  explicit func_timer(std::move_only_function<void()> f) : f_(std::move(f)) {
+  func_timer(std::move_only_function<void()> f, void* creator_pc)
+      : creator_pc_(creator_pc), f_(std::move(f)) {
+    if (sched::m* self = sched::current_m()) {
+      creator_ = self->current->id.load(std::memory_order_relaxed);
+    }
     callback_.node.claim = [](poll::timer_node& node) noexcept {
       auto& me = reinterpret_cast<func_timer&>(node);
       me.in_flight_.store(true, std::memory_order_relaxed);
@@ -95,11 +99,18 @@ class func_timer {
         if (t != nullptr) t->release();
       }
     };
+    auto run = [mine = reference(this), what] { what(*mine.t); };
+    using closure = goroutine_closure<decltype(run)>;
+    spawn_slot slot;
     try {
-      runnel::go([mine = reference(this), what] { what(*mine.t); });
+      slot = spawn_prepare(sizeof(closure), alignof(closure));
     } catch (const std::bad_alloc&) {
       base::fatal("out of memory for the goroutine of a timer");
     }
+    ::new (slot.closure) closure(std::move(run));
+    // Whoever called after_func has created it, not the scheduling loop.
+    static_cast<sched::task*>(slot.record)->creator = creator_;
+    spawn_commit(slot, &closure::invoke, nullptr, creator_pc_);
   }
 
   sched::timer_callback callback_;  // first: we are found from it
@@ -107,11 +118,14 @@ class func_timer {
   std::int64_t when_ = platform::time_never;
   std::atomic<bool> in_flight_{false};
   std::atomic<std::uint32_t> references_{1};
+  std::uint64_t creator_ = 0;
+  void* const creator_pc_;
   std::move_only_function<void()> f_;
 };
 
-func_timer* func_timer_start(std::int64_t when, std::move_only_function<void()> f) {
-  auto* made = new func_timer(std::move(f));
+func_timer* func_timer_start(std::int64_t when, std::move_only_function<void()> f,
+                             void* creator_pc) {
+  auto* made = new func_timer(std::move(f), creator_pc);
   made->set(when);
   return made;
 }

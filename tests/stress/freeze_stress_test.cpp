@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "runnel/runnel.h"
+#include "sched/runtime.h"
 #include "support/scale.h"
 #include "support/seed.h"
 #include "support/wait.h"
@@ -80,6 +81,8 @@ void end_many_runs(int procs, int rounds) {
       return i;
     });
     ASSERT_EQ(result, i);
+    // Frozen goroutines do not count, whenever they come back.
+    ASSERT_EQ(runnel::sched::rt().at_large, 0);
     s.over = true;
     outside.join();
   }
@@ -97,6 +100,7 @@ void end_many_runs(int procs, int rounds) {
     return done.load();
   });
   EXPECT_EQ(sum, 100);
+  EXPECT_EQ(runnel::sched::rt().at_large, 0);
 }
 
 TEST(freeze_stress, runs_end_with_goroutines_in_every_state_on_one_p) {

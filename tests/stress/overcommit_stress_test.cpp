@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runnel/runnel.h"
+#include "sched/runtime.h"
 #include "support/scale.h"
 #include "support/wait.h"
 
@@ -34,6 +35,11 @@ class load {
   std::vector<std::thread> threads_;
 };
 
+// All that had lost their Ps have counted back.
+bool nobody_is_at_large() {
+  return test::eventually([] { return runnel::sched::rt().at_large == 0; });
+}
+
 TEST(overcommit_stress, work_is_done_with_sixteen_ps_on_a_loaded_machine) {
   load others(4);
   run({.max_procs = 16}, [] {
@@ -55,6 +61,7 @@ TEST(overcommit_stress, work_is_done_with_sixteen_ps_on_a_loaded_machine) {
       });
     }
     wg.wait();
+    EXPECT_TRUE(nobody_is_at_large());
     EXPECT_EQ(counter, expected);
   });
 }
@@ -80,6 +87,7 @@ TEST(overcommit_stress, plain_threads_and_goroutines_share_locks_on_a_loaded_mac
       threads.emplace_back(work);
     }
     wg.wait();
+    EXPECT_TRUE(nobody_is_at_large());
     EXPECT_EQ(counter, 16L * each);
     for (auto& t : threads) t.join();
   });
@@ -98,6 +106,7 @@ TEST(overcommit_stress, the_world_stops_and_starts_on_a_loaded_machine) {
     for (int k = 0; k < test::scaled(100); ++k) runnel::max_procs(1 + k % 8);
     stop = true;
     wg.wait();
+    EXPECT_TRUE(nobody_is_at_large());
   });
 }
 

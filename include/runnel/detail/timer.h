@@ -26,7 +26,9 @@ std::int64_t timer_deadline(std::chrono::duration<Rep, Period> d) noexcept {
 // The state of an after_func: counted references by its handles, and one while its time is set.
 class func_timer;
 
-func_timer* func_timer_start(std::int64_t when, std::move_only_function<void()> f);
+// creator_pc: a return address in whoever asked for it, for reports.
+func_timer* func_timer_start(std::int64_t when, std::move_only_function<void()> f,
+                             void* creator_pc = nullptr);
 bool func_timer_set(func_timer* t, std::int64_t when) noexcept;
 void func_timer_retain(func_timer* t) noexcept;
 void func_timer_release(func_timer* t) noexcept;
