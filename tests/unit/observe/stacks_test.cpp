@@ -1,15 +1,12 @@
 // debug::stacks: what it says of goroutines in every state.
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
-#include <latch>
-#include <memory>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,71 +15,23 @@
 #include "runnel/runnel.h"
 #include "sched/runtime.h"
 #include "sched/survey.h"
-#include "sched/switch.h"
 #include "support/dump.h"
 #include "support/scale.h"
 #include "support/wait.h"
+#include "unit/observe/seen.h"
 
 namespace {
 
 using namespace std::chrono_literals;
 using runnel::run;
-using runnel::sched::g;
 using runnel::sched::g_state;
 using runnel::sched::wait_reason;
+using test::compute_here;
 using test::dump_now;
 using test::dumped_goroutine;
-
-// Goroutines of a test: known by their G, and seen to have arrived where they are wanted. What they use is shared: those
-// that never end keep it.
-struct one {
-  std::atomic<g*> where{nullptr};
-  std::atomic<std::uint64_t> id{0};
-
-  void note() {
-    id = runnel::goroutine_id();
-    where = runnel::sched::current_m()->current;
-  }
-  bool is(g_state state, wait_reason reason) const {
-    const g* it = where;
-    return it != nullptr && it->state == state && it->reason == reason;
-  }
-};
-
-template <class F>
-std::shared_ptr<one> go_one(F f) {
-  auto made = std::make_shared<one>();
-  runnel::go([made, f = std::move(f)]() mutable {
-    made->note();
-    f();
-  });
-  return made;
-}
-
-template <class F>
-std::shared_ptr<one> go_waiting(wait_reason why, F f) {
-  auto made = go_one(std::move(f));
-  EXPECT_TRUE(test::eventually([&] { return made->is(g_state::waiting, why); }));
-  return made;
-}
-
-[[gnu::noinline]] void wait_here(const runnel::chan<int>& c) {
-  (void)c.recv();
-  asm volatile("");  // no tail call
-}
-
-[[gnu::noinline]] void compute_here(const std::atomic<bool>& stop) {
-  while (!stop) {
-  }
-  asm volatile("");
-}
-
-// Of the statement after the one that calls this.
-int next_line(std::source_location at = std::source_location::current()) {
-  return static_cast<int>(at.line()) + 1;
-}
-
-std::string here(int line) { return "stacks_test.cpp:" + std::to_string(line); }
+using test::go_one;
+using test::go_waiting;
+using test::wait_here;
 
 // --- states ---
 
@@ -461,294 +410,6 @@ TEST(stacks, of_a_deep_stack_both_ends_are_shown) {
       EXPECT_TRUE(found->shows("of_a_deep_stack_both_ends")) << all.text();
     }
   });
-}
-
-// --- who created it ---
-
-class creators : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!test::symbols_can_be_had()) GTEST_SKIP() << "without libdw no lines";
-  }
-  static void expect_created_here(const one& it, const std::string& in, int line) {
-    auto all = dump_now();
-    const dumped_goroutine* found = all.find(it.id);
-    ASSERT_NE(found, nullptr) << all.text();
-    EXPECT_NE(found->creator.find("TestBody"), std::string::npos) << all.text();
-    if (in.empty()) {
-      EXPECT_EQ(found->creator.find(" in goroutine "), std::string::npos) << all.text();
-    } else {
-      EXPECT_TRUE(found->creator.ends_with(in)) << all.text();
-    }
-    EXPECT_TRUE(found->creator_place.ends_with(here(line))) << all.text();
-  }
-  static std::string in_me() { return " in goroutine " + std::to_string(runnel::goroutine_id()); }
-};
-
-struct waits_for_ever {
-  std::shared_ptr<one> it;
-  runnel::chan<int> c = runnel::make_chan<int>();
-  void operator()() const {
-    it->note();
-    wait_here(c);
-  }
-};
-
-void await_arrival(const one& it) {
-  EXPECT_TRUE(test::eventually([&] { return it.is(g_state::waiting, wait_reason::chan_receive); }));
-}
-
-TEST_F(creators, of_go_are_shown_with_their_line) {
-  run([] {
-    auto it = std::make_shared<one>();
-    int line = next_line();
-    runnel::go(waits_for_ever{it});
-    await_arrival(*it);
-    expect_created_here(*it, in_me(), line);
-  });
-}
-
-TEST_F(creators, of_go_with_options_are_shown_with_their_line) {
-  run([] {
-    auto it = std::make_shared<one>();
-    int line = next_line();
-    runnel::go({.name = "somebody"}, waits_for_ever{it});
-    await_arrival(*it);
-    expect_created_here(*it, in_me(), line);
-  });
-}
-
-TEST_F(creators, of_wait_groups_are_shown_with_their_line) {
-  run([] {
-    auto it = std::make_shared<one>();
-    auto* wg = new runnel::wait_group;
-    int line = next_line();
-    wg->go(waits_for_ever{it});
-    await_arrival(*it);
-    expect_created_here(*it, in_me(), line);
-  });
-}
-
-TEST_F(creators, of_errgroups_are_shown_with_their_line) {
-  run([] {
-    auto it = std::make_shared<one>();
-    auto* group = new runnel::errgroup;
-    int line = next_line();
-    group->go(waits_for_ever{it});
-    await_arrival(*it);
-    expect_created_here(*it, in_me(), line);
-  });
-}
-
-TEST_F(creators, of_after_func_are_those_who_called_it) {
-  run([] {
-    auto it = std::make_shared<one>();
-    int line = next_line();
-    auto timer = runnel::after_func(1us, waits_for_ever{it});
-    await_arrival(*it);
-    expect_created_here(*it, in_me(), line);
-  });
-}
-
-TEST_F(creators, on_plain_threads_have_no_goroutine) {
-  run([] {
-    auto it = std::make_shared<one>();
-    int line = 0;
-    std::jthread([&] {
-      line = next_line();
-      runnel::go(waits_for_ever{it});
-    }).join();
-    await_arrival(*it);
-    expect_created_here(*it, "", line);
-  });
-}
-
-// --- folding ---
-
-TEST(folded_stacks, count_goroutines_with_the_same_stack_and_list_some) {
-  run([] {
-    auto c = runnel::make_chan<int>();
-    constexpr int n = 30;
-    std::atomic<int> there{0};
-    for (int i = 0; i < n; ++i) {
-      runnel::go([&, c] {
-        ++there;
-        wait_here(c);
-      });
-    }
-    auto other = go_waiting(wait_reason::sleep, [] { runnel::sleep(1h); });
-    ASSERT_TRUE(test::eventually([&] {
-      auto all = dump_now();
-      return std::ranges::count_if(
-                 all.all(), [](const auto& it) { return it.second.state == "chan receive"; }) == n;
-    }));
-    auto all = dump_now({.fold = true});
-    ASSERT_EQ(all.rest().size(), 1U) << all.text();
-    EXPECT_TRUE(all.rest()[0].starts_with("30 goroutines with the same stack: ")) << all.text();
-    EXPECT_TRUE(all.rest()[0].ends_with(" ...")) << all.text();
-    EXPECT_TRUE(all.text().starts_with("30 goroutines")) << "the most frequent first";
-    EXPECT_EQ(all.all().size(), 3U) << all.text();
-    EXPECT_NE(all.find(other->id), nullptr) << all.text();
-  });
-}
-
-// The same place, waited at for another reason or by way of another call, is another stack.
-TEST(folded_stacks, keep_different_ones_apart) {
-  run([] {
-    auto c = runnel::make_chan<int>();
-    auto a = go_waiting(wait_reason::chan_receive, [c] { wait_here(c); });
-    auto b = go_waiting(wait_reason::chan_receive, [c] {
-      wait_here(c);
-      wait_here(c);
-    });
-    auto nil = go_waiting(wait_reason::chan_receive_nil, [] { wait_here(runnel::chan<int>()); });
-    auto all = dump_now({.fold = true});
-    for (const auto& it : {a, b, nil}) EXPECT_NE(all.find(it->id), nullptr) << all.text();
-    EXPECT_EQ(all.rest().size(), 0U) << all.text();
-  });
-}
-
-// --- who asks, and how ---
-
-std::string read_all(int fd) {
-  std::string text;
-  char buffer[4096];
-  for (;;) {
-    ssize_t n = read(fd, buffer, sizeof buffer);
-    if (n <= 0) return text;
-    text.append(buffer, static_cast<std::size_t>(n));
-  }
-}
-
-TEST(write_stacks, writes_the_same_to_a_pipe) {
-  run([] {
-    auto c = runnel::make_chan<int>();
-    // More than a pipe holds: somebody must read meanwhile.
-    constexpr int n = 1000;
-    for (int i = 0; i < n; ++i) runnel::go([c] { wait_here(c); });
-    auto waiting = [] {
-      return std::ranges::count_if(
-          dump_now().all(), [](const auto& it) { return it.second.state == "chan receive"; });
-    };
-    ASSERT_TRUE(test::eventually([&] { return waiting() == n; }));
-    int ends[2];
-    ASSERT_EQ(pipe(ends), 0);
-    std::string text;
-    std::jthread reader([&] { text = read_all(ends[0]); });
-    runnel::debug::write_stacks(ends[1]);
-    close(ends[1]);
-    reader.join();
-    close(ends[0]);
-    test::dump all(text);
-    EXPECT_EQ(all.all().size(), n + 1U);
-    EXPECT_EQ(all.find(runnel::goroutine_id())->state, "running");
-  });
-}
-
-TEST(write_stacks, to_a_descriptor_that_is_closed_writes_nothing) {
-  run([] {
-    int fd = open("/dev/null", O_WRONLY);
-    close(fd);
-    runnel::debug::write_stacks(fd);
-    EXPECT_NE(dump_now().text(), "");
-  });
-}
-
-TEST(stacks, can_be_had_by_a_plain_thread) {
-  run([] {
-    test::dump all{""};
-    std::atomic<bool> over{false};
-    std::jthread asks([&] {
-      all = dump_now();
-      over = true;
-    });
-    ASSERT_TRUE(test::eventually([&] { return over.load(); }));
-    EXPECT_NE(all.find(runnel::goroutine_id()), nullptr) << all.text();
-  });
-}
-
-TEST(stacks, are_empty_outside_of_a_run) {
-  run([] { runnel::go([] { runnel::select(); }); });
-  EXPECT_EQ(runnel::debug::stacks(), "");
-}
-
-TEST_P(stacks_with_procs, several_may_ask_at_once) {
-  run([] {
-    auto c = runnel::make_chan<int>();
-    auto it = go_waiting(wait_reason::chan_receive, [c] { wait_here(c); });
-    std::atomic<int> good{0};
-    constexpr int each = test::scaled(20);
-    auto ask = [&] {
-      for (int i = 0; i < each; ++i) {
-        auto all = dump_now();
-        const dumped_goroutine* found = all.find(it->id);
-        if (found != nullptr && found->state == "chan receive") ++good;
-      }
-    };
-    std::jthread a(ask), b(ask);
-    runnel::wait_group wg;
-    wg.go(ask);
-    wg.go(ask);
-    wg.wait();
-    EXPECT_TRUE(test::eventually([&] { return good == 4 * each; })) << good;
-  });
-}
-
-TEST(stacks, of_one_goroutine_can_be_had_later) {
-  if (!test::symbols_can_be_had()) GTEST_SKIP() << "without libdw no names";
-  run([] {
-    void* frames[] = {reinterpret_cast<char*>(&wait_here) + 8};
-    runnel::debug::goroutine_info info{
-        .id = 7, .name = "some", .state = "chan receive, 3 minutes", .frames = {frames[0]}};
-    std::string text = runnel::debug::to_string(info);
-    EXPECT_TRUE(text.starts_with("goroutine 7 \"some\" [chan receive, 3 minutes]:\n")) << text;
-    EXPECT_NE(text.find("wait_here"), std::string::npos) << text;
-  });
-}
-
-// --- the program's own SIGURG ---
-
-std::atomic<int> urgent{0};
-void on_urgent(int) { ++urgent; }
-
-class own_signal : public testing::Test {
- protected:
-  void SetUp() override { sigaction(SIGURG, nullptr, &before_); }
-  void TearDown() override { sigaction(SIGURG, &before_, nullptr); }
-  static void set(void (*handler)(int)) {
-    struct sigaction ours{};
-    ours.sa_handler = handler;
-    sigaction(SIGURG, &ours, nullptr);
-  }
-
- private:
-  struct sigaction before_{};
-};
-
-TEST_F(own_signal, is_left_to_the_program) {
-  set(&on_urgent);
-  std::atomic<bool> stop{false};
-  run([&] {
-    auto it = go_one([&] { compute_here(stop); });
-    ASSERT_TRUE(test::eventually([&] { return it->id != 0; }));
-    ASSERT_TRUE(test::eventually([&] { return it->is(g_state::running, wait_reason::none); }));
-    auto all = dump_now();
-    ASSERT_NE(all.find(it->id), nullptr) << all.text();
-    ASSERT_EQ(all.find(it->id)->lines.size(), 1U) << all.text();
-    EXPECT_EQ(all.find(it->id)->lines[0], "\t(the program handles SIGURG itself)");
-    EXPECT_EQ(urgent, 0);
-    raise(SIGURG);
-    EXPECT_EQ(urgent, 1);
-    stop = true;
-  });
-}
-
-TEST_F(own_signal, is_ignored_again_afterwards) {
-  set(SIG_IGN);
-  run([] { EXPECT_NE(dump_now().text(), ""); });
-  struct sigaction now{};
-  sigaction(SIGURG, nullptr, &now);
-  EXPECT_EQ(now.sa_handler, SIG_IGN);
 }
 
 }  // namespace
