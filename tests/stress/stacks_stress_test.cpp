@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,9 +81,14 @@ using deed = void (*)(world&, runnel::base::random&);
   asm volatile("");
 }
 
+void stay_in_the_kernel(std::uint64_t us) {
+  timespec time{0, static_cast<long>(us) * 1000};
+  ppoll(nullptr, 0, &time, nullptr);
+}
+
 [[gnu::noinline]] void blocked(world&, runnel::base::random& mine) {
-  auto time = static_cast<useconds_t>(mine.below(200));
-  runnel::blocking([time] { usleep(time); });
+  std::uint64_t time = mine.below(200);
+  runnel::blocking([time] { stay_in_the_kernel(time); });
   asm volatile("");
 }
 
@@ -91,7 +97,7 @@ using deed = void (*)(world&, runnel::base::random&);
   bool leave = mine.below(2) == 0;
   try {
     runnel::blocking([leave] {
-      usleep(20);
+      stay_in_the_kernel(20);
       if (leave) throw 1;
       runnel::yield();
     });
@@ -101,7 +107,7 @@ using deed = void (*)(world&, runnel::base::random&);
 }
 
 [[gnu::noinline]] void in_the_kernel(world&, runnel::base::random& mine) {
-  usleep(static_cast<useconds_t>(mine.below(3000)));
+  stay_in_the_kernel(mine.below(3000));
   asm volatile("");
 }
 

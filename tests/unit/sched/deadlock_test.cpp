@@ -1,6 +1,8 @@
 // Deadlock: said when nothing can ever run again, and never before. A false alarm would end this program.
 
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -23,6 +25,11 @@ constexpr auto quiet = 300ms;
 constexpr const char* alarm_text = "all goroutines are asleep - deadlock!";
 
 int at_large() { return runnel::sched::rt().at_large; }
+
+// A system call that takes its time, and that the runtime knows nothing of.
+void stay_in_the_kernel(std::chrono::milliseconds time) {
+  poll(nullptr, 0, static_cast<int>(time.count()));
+}
 
 // --- no false alarm ---
 
@@ -79,7 +86,7 @@ TEST_P(no_alarm, while_a_call_blocks) {
   run_here([] {
     auto c = runnel::make_chan<int>();
     runnel::go([c] {
-      runnel::blocking([] { std::this_thread::sleep_for(quiet); });
+      runnel::blocking([] { stay_in_the_kernel(quiet); });
       c.send(1);
     });
     EXPECT_EQ(c.recv(), 1);
@@ -92,7 +99,7 @@ TEST_P(no_alarm, while_a_call_blocks_unannounced) {
     auto c = runnel::make_chan<int>();
     for (int i = 0; i < 8; ++i) {
       runnel::go([c] {
-        std::this_thread::sleep_for(quiet);
+        stay_in_the_kernel(quiet);
         c.send(1);
       });
     }
@@ -156,7 +163,7 @@ TEST(no_alarm_for_threads, while_one_that_the_runtime_does_not_know_is_there) {
   run([] {
     auto c = runnel::make_chan<int>();
     std::jthread feeds([c] {
-      std::this_thread::sleep_for(quiet);
+      stay_in_the_kernel(quiet);
       c.send(1);
     });
     EXPECT_EQ(c.recv(), 1);
@@ -223,8 +230,8 @@ TEST_F(deadlock, is_said_when_those_who_had_lost_their_p_wait_too) {
                       runnel::go([i] {
                         for (int round = 0; round < 3; ++round) {
                           if (i % 3 == 0) test::compute_for(20ms);
-                          if (i % 3 == 1) std::this_thread::sleep_for(20ms);
-                          if (i % 3 == 2) runnel::blocking([] { usleep(20'000); });
+                          if (i % 3 == 1) stay_in_the_kernel(20ms);
+                          if (i % 3 == 2) runnel::blocking([] { stay_in_the_kernel(20ms); });
                           runnel::yield();
                         }
                         wait_for_ever();
@@ -271,7 +278,7 @@ TEST_F(deadlock, is_said_although_a_goroutine_of_an_earlier_run_computes_for_eve
 
 TEST_F(deadlock, is_said_when_the_last_thread_of_others_has_ended) {
   EXPECT_EXIT(run([] {
-                std::thread([] { std::this_thread::sleep_for(quiet); }).detach();
+                std::thread([] { stay_in_the_kernel(quiet); }).detach();
                 wait_for_ever();
               }),
               test::exits_with_2, alarm_text);
@@ -281,7 +288,7 @@ TEST_F(deadlock, is_said_when_that_thread_has_fed_somebody_before) {
   EXPECT_EXIT(run([] {
                 auto c = runnel::make_chan<int>();
                 std::thread([c] {
-                  std::this_thread::sleep_for(quiet);
+                  stay_in_the_kernel(quiet);
                   c.send(1);
                 }).detach();
                 (void)c.recv();
