@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "base/check.h"
 #include "net/address.h"
@@ -58,8 +59,13 @@ int open_socket(const network_kind& kind, const endpoint& at, bool both_versions
 
 // A host left out means both versions of IP, by one socket: IPv6's comes first then.
 void prefer_both(std::vector<endpoint>& addresses) {
-  std::stable_partition(addresses.begin(), addresses.end(),
-                        [](const endpoint& one) { return one.family() == AF_INET6; });
+  // Not stable_partition: for that, Clang 19 finds fault with the library of GCC 12.
+  std::vector<endpoint> others;
+  std::erase_if(addresses, [&](const endpoint& one) {
+    if (one.family() != AF_INET6) others.push_back(one);
+    return one.family() != AF_INET6;
+  });
+  addresses.insert(addresses.end(), others.begin(), others.end());
 }
 
 bool is_shortage(const failure& why) noexcept {
