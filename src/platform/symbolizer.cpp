@@ -70,9 +70,11 @@ struct symbolizer::library {
   int (*report_end)(void*, void*, void*) = nullptr;
   void* (*module_at)(void*, std::uint64_t) = nullptr;
   const char* (*name_at)(void*, std::uint64_t) = nullptr;
-  void* (*source_at)(void*, std::uint64_t) = nullptr;
-  const char* (*line_info)(void*, std::uint64_t*, int*, int*, std::uint64_t*,
-                           std::uint64_t*) = nullptr;
+  dwarf_die* (*next_unit)(void*, dwarf_die*, std::uint64_t*) = nullptr;
+  int (*covers)(dwarf_die*, std::uint64_t) = nullptr;
+  void* (*line_at)(dwarf_die*, std::uint64_t) = nullptr;
+  int (*line_number)(void*, int*) = nullptr;
+  const char* (*line_file)(void*, std::uint64_t*, std::uint64_t*) = nullptr;
   dwarf_die* (*unit_at)(void*, std::uint64_t, std::uint64_t*) = nullptr;
   int (*scopes_at)(dwarf_die*, std::uint64_t, dwarf_die**) = nullptr;
   int (*scopes_of)(dwarf_die*, dwarf_die**) = nullptr;
@@ -95,13 +97,15 @@ struct symbolizer::library {
     return handle != nullptr && find(begin, "dwfl_begin") && find(end, "dwfl_end") &&
            find(report, "dwfl_linux_proc_report") && find(report_end, "dwfl_report_end") &&
            find(module_at, "dwfl_addrmodule") && find(name_at, "dwfl_module_addrname") &&
-           find(source_at, "dwfl_module_getsrc") && find(line_info, "dwfl_lineinfo") &&
-           find(unit_at, "dwfl_module_addrdie") && find(scopes_at, "dwarf_getscopes") &&
-           find(scopes_of, "dwarf_getscopes_die") && find(tag, "dwarf_tag") &&
-           find(die_name, "dwarf_diename") && find(attribute, "dwarf_attr_integrate") &&
-           find(referred, "dwarf_formref_die") && find(text, "dwarf_formstring") &&
-           find(number, "dwarf_formudata") && find(source_files, "dwarf_getsrcfiles") &&
-           find(file_name, "dwarf_filesrc") && find(how.find_elf, "dwfl_linux_proc_find_elf") &&
+           find(next_unit, "dwfl_module_nextcu") && find(covers, "dwarf_haspc") &&
+           find(line_at, "dwarf_getsrc_die") && find(line_number, "dwarf_lineno") &&
+           find(line_file, "dwarf_linesrc") && find(unit_at, "dwfl_module_addrdie") &&
+           find(scopes_at, "dwarf_getscopes") && find(scopes_of, "dwarf_getscopes_die") &&
+           find(tag, "dwarf_tag") && find(die_name, "dwarf_diename") &&
+           find(attribute, "dwarf_attr_integrate") && find(referred, "dwarf_formref_die") &&
+           find(text, "dwarf_formstring") && find(number, "dwarf_formudata") &&
+           find(source_files, "dwarf_getsrcfiles") && find(file_name, "dwarf_filesrc") &&
+           find(how.find_elf, "dwfl_linux_proc_find_elf") &&
            find(how.find_debuginfo, "dwfl_standard_find_debuginfo");
   }
 
@@ -150,13 +154,21 @@ struct symbolizer::library {
     return file_name(files, index, nullptr, nullptr);
   }
 
+  // The unit of an address. Clang writes no table of them: then each is asked.
+  dwarf_die* unit_of(void* module, std::uint64_t call, std::uint64_t& bias) const {
+    if (dwarf_die* unit = unit_at(module, call, &bias)) return unit;
+    dwarf_die* unit = nullptr;
+    while ((unit = next_unit(module, unit, &bias)) != nullptr) {
+      if (covers(unit, call - bias) > 0) return unit;
+    }
+    return nullptr;
+  }
+
   // Replaces the one location known by the chain of inlined calls that ends in it.
-  void expand(void* module, std::uint64_t call, std::vector<code_location>& calls) const {
-    std::uint64_t bias = 0;
-    dwarf_die* unit = unit_at(module, call, &bias);
-    if (unit == nullptr) return;
+  void expand(dwarf_die* unit, std::uint64_t place_in_unit,
+              std::vector<code_location>& calls) const {
     dwarf_die* blocks = nullptr;
-    int count = scopes_at(unit, call - bias, &blocks);
+    int count = scopes_at(unit, place_in_unit, &blocks);
     std::unique_ptr<dwarf_die, decltype(&std::free)> hold_blocks(blocks, &std::free);
     if (count <= 0) return;
     // The innermost block's way up through the code, where the first list follows the source's nesting.
@@ -231,14 +243,16 @@ std::vector<code_location> symbolizer::locate(void* return_address) {
     where.symbol = name;
     where.function = demangle(name);
   }
-  void* source = dw_->source_at(module, call);
-  if (source == nullptr) return calls;
-  int line = 0;
-  const char* file = dw_->line_info(source, nullptr, &line, nullptr, nullptr, nullptr);
-  if (file == nullptr || line <= 0) return calls;
+  std::uint64_t bias = 0;
+  dwarf_die* unit = dw_->unit_of(module, call, bias);
+  void* line = unit != nullptr ? dw_->line_at(unit, call - bias) : nullptr;
+  if (line == nullptr) return calls;
+  int number = 0;
+  const char* file = dw_->line_file(line, nullptr, nullptr);
+  if (file == nullptr || dw_->line_number(line, &number) != 0 || number <= 0) return calls;
   where.file = file;
-  where.line = line;
-  dw_->expand(module, call, calls);
+  where.line = number;
+  dw_->expand(unit, call - bias, calls);
   return calls;
 }
 
