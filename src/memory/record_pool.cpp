@@ -1,6 +1,7 @@
 #include "memory/record_pool.h"
 
 #include <algorithm>
+#include <new>
 
 #include "platform/address_space.h"
 #include "platform/sanitizer.h"
@@ -27,8 +28,11 @@ bool record_central::grow_locked(class_state& state, std::size_t block) noexcept
   // Many goroutines at once: fewer page faults.
   if (size >= huge_page) platform::prefer_huge_pages(begin, size);
   platform::register_leak_root(begin, size);
-  state.slab_next = begin;
+  state.slab_next = begin + block;
   state.slab_end = begin + size / block * block;
+  slabs_.store(::new (begin) record_slab{slabs_.load(std::memory_order_relaxed), state.slab_end,
+                                         block},
+               std::memory_order_release);
   state.slab_size = std::min(size * 2, largest_slab);
   return true;
 }

@@ -10,6 +10,7 @@
 // A cache is touched only by its P's owner; the central list has a lock.
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -20,6 +21,13 @@ namespace runnel::memory {
 inline constexpr std::size_t record_classes = 2;
 inline constexpr std::array<std::size_t, record_classes> record_sizes{128, 256};
 inline constexpr std::size_t record_alignment = 64;
+
+// At the start of every slab, in the first block's place.
+struct record_slab {
+  record_slab* next;
+  char* end;
+  std::size_t block;  // bytes; blocks lie at multiples from the slab's begin
+};
 
 struct record_block {
   record_block* next;
@@ -39,6 +47,9 @@ class record_central {
   record_chain take(std::size_t size_class) noexcept;
   void give(std::size_t size_class, record_chain chain) noexcept;
 
+  // All slabs, newest first. They stay for ever.
+  const record_slab* slabs() const noexcept { return slabs_.load(std::memory_order_acquire); }
+
  private:
   struct class_state {
     record_block* chains = nullptr;  // heads of full batches, linked by their second word
@@ -51,6 +62,7 @@ class record_central {
 
   platform::lock lock_;
   std::array<class_state, record_classes> classes_;
+  std::atomic<record_slab*> slabs_{nullptr};
 };
 
 class record_cache {

@@ -73,6 +73,22 @@ class stack_space {
     return {arenas_[a].begin + left * slot_size_, slot_size_, guard_size, number};
   }
 
+  // Calls visit(begin, end, slots, colour) for every arena: its slots that were ever handed out, and the first one's
+  // colour. As for_each_slot.
+  template <class Visit>
+  void for_each_arena(Visit visit) const noexcept {
+    std::size_t arenas = arena_count_.load(std::memory_order_acquire);
+    std::size_t left = handed_out_.load(std::memory_order_acquire);
+    std::size_t colour = 0;
+    for (std::size_t a = 0; a < arenas; ++a) {
+      auto room = static_cast<std::size_t>(arenas_[a].end - arenas_[a].begin) / slot_size_;
+      std::size_t slots = left < room ? left : room;
+      visit(arenas_[a].begin, arenas_[a].end, slots, colour);
+      colour += slots;
+      left -= slots;
+    }
+  }
+
   // Takes back slots; their pages are released here.
   void give_back(const stack_slot* slots, std::size_t count) noexcept;
 

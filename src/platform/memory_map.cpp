@@ -64,31 +64,30 @@ ssize_t read_some(int file, void* to, std::size_t size) noexcept {
 
 }  // namespace
 
-bool read_mappings(page_array<mapping>& out) noexcept {
+bool mapping_list::read() noexcept {
+  constexpr std::size_t entries_max = 1 << 20;
+  constexpr std::size_t room = 64 << 10;  // the longest path, and then some
+  if (!entries_.reserve(entries_max) || !buffer_.resize(room)) return false;
   int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
-  // The longest path, and then some.
-  constexpr std::size_t room = 64 << 10;
-  page_array<char> buffer;
-  bool good = buffer.resize(room);
   std::size_t held = 0;
+  bool good = true;
   while (good) {
-    ssize_t n = read_some(file, buffer.begin() + held, room - held);
+    ssize_t n = read_some(file, buffer_.begin() + held, room - held);
     if (n <= 0) {
       good = n == 0 && held == 0;
       break;
     }
     held += static_cast<std::size_t>(n);
-    std::string_view text(buffer.begin(), held);
-    while (good) {
-      std::size_t end = text.find('\n');
-      if (end == text.npos) break;
+    std::string_view text(buffer_.begin(), held);
+    for (std::size_t end; good && (end = text.find('\n')) != text.npos;) {
       mapping found;
-      good = parse(text.substr(0, end), found) && out.push(found);
+      good = entries_.size() < entries_max && parse(text.substr(0, end), found) &&
+             entries_.push(found);
       text.remove_prefix(end + 1);
     }
     good = good && text.size() < room;
-    std::copy(text.begin(), text.end(), buffer.begin());
+    std::copy(text.begin(), text.end(), buffer_.begin());
     held = text.size();
   }
   close(file);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "platform/page_array.h"
 
@@ -22,8 +23,26 @@ struct mapping {
   bool device;      // to read it might do something; or the kernel's
 };
 
-// All mappings, ascending. False: /proc is not there, or no memory.
-bool read_mappings(page_array<mapping>& out) noexcept;
+// All mappings, ascending, as they were at one moment.
+class mapping_list {
+ public:
+  // False: /proc is not there, or no memory.
+  bool read() noexcept;
+
+  std::span<const mapping> all() const noexcept { return {entries_.begin(), entries_.end()}; }
+
+  // The memory of the list itself. It was there when the list was made, and stays: whatever is mapped later lies elsewhere
+  // than what is listed.
+  template <class Visit>
+  void for_each_own(Visit visit) const noexcept {
+    visit(entries_.memory(), entries_.memory_size());
+    visit(buffer_.memory(), buffer_.memory_size());
+  }
+
+ private:
+  page_array<mapping> entries_;
+  page_array<char> buffer_;
+};
 
 // Copies what can be read; returns how many bytes from the first. 0 where a direct access would end in a signal.
 std::size_t read_memory(std::uintptr_t from, void* to, std::size_t size) noexcept;

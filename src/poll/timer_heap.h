@@ -58,6 +58,14 @@ class timer_heap {
   void drop_all(void (*dropped)(timer_node&) noexcept = nullptr) noexcept;
   std::size_t size() noexcept;
 
+  // For looking at the timers while those may stand still who could hold the lock: it is taken before.
+  platform::lock& guard() noexcept { return lock_; }
+  template <class Visit>
+  void for_each_locked(Visit visit) const noexcept {
+    for (const entry& e : entries_) visit(*e.node());
+    for (const timer_lane& lane : lanes_) lane.for_each(visit);
+  }
+
   // Removes a cancellable node from whichever heap it is in. False: it had left already.
   static bool remove(timer_node& node) noexcept;
 

@@ -41,6 +41,10 @@ class timer_lane {
     // A burst should not cost its memory for ever.
     if (empty() && ring_.size() > shrink_above) clear();
   }
+  template <class Visit>
+  void for_each(Visit visit) const noexcept {
+    for (std::size_t at = head_; at != tail_; ++at) visit(*ring_[at & (ring_.size() - 1)].node);
+  }
   void clear() noexcept {
     ring_ = {};
     head_ = tail_ = 0;

@@ -58,6 +58,14 @@ class g_pool {
   };
   g* next(cursor& at, std::size_t& looks) noexcept;
 
+  // Calls visit(space) for the stacks of every size.
+  template <class Visit>
+  void for_each_space(Visit visit) const noexcept {
+    for (auto& cell : pools_) {
+      if (const size_pool* pool = cell.load(std::memory_order_acquire)) visit(pool->space);
+    }
+  }
+
  private:
   struct size_pool {
     explicit size_pool(std::size_t slot_size) noexcept : space(slot_size) {}

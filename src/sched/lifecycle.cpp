@@ -9,6 +9,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/debug_switches.h"
 #include "base/hooks.h"
 #include "platform/cpu.h"
 #include "platform/membarrier.h"
@@ -21,6 +22,7 @@
 #include "sched/fault_report.h"
 #include "sched/goroutine.h"
 #include "sched/idle.h"
+#include "sched/leaks.h"
 #include "sched/mail.h"
 #include "sched/reporter.h"
 #include "sched/switch.h"
@@ -111,6 +113,7 @@ void freeze() noexcept {
 constinit immortal_runtime the_runtime;
 
 void end_run(g&) noexcept {
+  if (base::debug_switch("leak") != 0) report_leaks_at_exit();
   runtime& r = rt();
   // Our P runs nothing any more; unlike begin_blocking, which would hand it on.
   m* self = enter();

@@ -34,6 +34,18 @@ struct post_switch {
   void* argument = nullptr;
 };
 
+// The part of a thread's stack in which no user's code ever runs: from its lowest address up to the runtime's first frame.
+// Above lie thread-locals, too.
+struct thread_frames {
+  const void* lowest = nullptr;
+  const void* first = nullptr;
+
+  bool contain(std::uintptr_t address) const noexcept {
+    return address >= reinterpret_cast<std::uintptr_t>(lowest) &&
+           address < reinterpret_cast<std::uintptr_t>(first);
+  }
+};
+
 struct alignas(64) m {
   explicit m(int number) noexcept
       : number(number), rng(0x853c49e6748fea9bull * static_cast<std::uint64_t>(number + 1)) {}
@@ -55,6 +67,7 @@ struct alignas(64) m {
       blocked_at{};  // where the goroutine went into blocking(): for a look at its stack
   platform::exception_state* exceptions = nullptr;  // the thread's
   execution own;
+  thread_frames frames;  // of `own`
 
   const int number;
   std::atomic<int> tid{0};

@@ -144,6 +144,14 @@ class run_queue {
   std::uint32_t head() const noexcept { return head_.load(std::memory_order_relaxed); }
   T* look_next() const noexcept { return runnext_.load(std::memory_order_relaxed); }
 
+  // Calls visit(item) for what is queued, runnext included; while nobody works on the queue.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    if (T* next = look_next()) visit(*next);
+    std::uint32_t end = tail_.load(std::memory_order_relaxed);
+    for (std::uint32_t i = head(); i != end; ++i) visit(*slot(i).load(std::memory_order_relaxed));
+  }
+
   // Takes runnext if it still is `seen`.
   bool steal_next(T* seen) noexcept {
     return runnext_.compare_exchange_strong(seen, nullptr, std::memory_order_acquire,

@@ -99,6 +99,9 @@ struct runtime {
   std::atomic<dump_wish*> dump_wishes{nullptr};
   platform::parker reporter_bed;
 
+  thread_frames sysmon_frames;
+  thread_frames reporter_frames;
+
   // Goroutines
   g_pool gs;
   memory::record_central records;

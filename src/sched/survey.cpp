@@ -67,6 +67,16 @@ void note_wait(const g& one, goroutine_sample& into) noexcept {
   into.waited_s = one.waiting_since == 0 ? 0 : now - std::min(now, one.waiting_since);
 }
 
+void describe(const g& one, g_state state, goroutine_sample& into) noexcept {
+  wait_reason reason = one.reason.load(std::memory_order_relaxed);
+  into.id = one.id.load(std::memory_order_relaxed);
+  into.state = state_text(state, reason);
+  into.locked = one.locked_m != nullptr;
+  note_origin(one.work, into);
+  copy_name(one.work, into);
+  if (state == g_state::waiting || reason == wait_reason::blocking) note_wait(one, into);
+}
+
 void walk(const platform::registers& at, platform::walk_from from,
           goroutine_sample& into) noexcept {
   auto all = static_cast<std::size_t>(
@@ -76,6 +86,12 @@ void walk(const platform::registers& at, platform::walk_from from,
 }
 
 }  // namespace
+
+void take_parked(const g& one, goroutine_sample& into) noexcept {
+  into = goroutine_sample{};
+  describe(one, one.state.load(std::memory_order_acquire), into);
+  walk(platform::registers_of_context(one.context.sp), platform::walk_from::call, into);
+}
 
 const char* state_text(g_state state, wait_reason reason) noexcept {
   bool says_more = state == g_state::waiting || reason == wait_reason::blocking;
@@ -175,15 +191,8 @@ void survey::collect_batch() noexcept {
 void survey::take(g& one, goroutine_sample& into) noexcept {
   g_state state = one.state.load(std::memory_order_acquire);
   if (state == g_state::idle || state == g_state::frozen) return;
-  std::uint64_t id = one.id.load(std::memory_order_relaxed);
-  if (was_shown(id)) return;
-  into.id = id;
-  wait_reason reason = one.reason.load(std::memory_order_relaxed);
-  into.state = state_text(state, reason);
-  into.locked = one.locked_m != nullptr;
-  note_origin(one.work, into);
-  copy_name(one.work, into);
-  if (state == g_state::waiting || reason == wait_reason::blocking) note_wait(one, into);
+  if (was_shown(one.id.load(std::memory_order_relaxed))) return;
+  describe(one, state, into);
   if (state == g_state::running) {
     take_running(one, into);
     return;

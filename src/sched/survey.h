@@ -76,6 +76,9 @@ class survey {
   bool at_end_ = false;
 };
 
+// Of one that waits, while it cannot go on. `into` may hold another.
+void take_parked(const g& one, goroutine_sample& into) noexcept;
+
 // Go's words for what a goroutine is doing.
 const char* state_text(g_state state, wait_reason reason) noexcept;
 

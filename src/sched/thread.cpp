@@ -25,6 +25,7 @@ void m_main(void* raw) {
   self->exceptions = &platform::thread_exception_state();
   auto stack = platform::current_thread_stack();
   self->own.sanitizer.adopt_thread(stack.lowest, stack.size);
+  self->frames = {stack.lowest, __builtin_frame_address(0)};
   if (p* first = self->next_p) {
     self->next_p = nullptr;
     own(*self, *first);
@@ -35,6 +36,7 @@ void m_main(void* raw) {
   // neither P nor G and is in no list.
   platform::set_tls_m(nullptr);
   self->tid.store(0, std::memory_order_relaxed);  // the kernel may give the number to a stranger
+  self->frames = {};
   {
     platform::lock_guard hold(r.lock);
     --r.m_count;

@@ -26,8 +26,8 @@ class heap_map_test : public testing::Test {
     if (foreign_allocator) GTEST_SKIP() << "the sanitizer's allocator is not glibc's";
   }
   void build() {
-    ASSERT_TRUE(read_mappings(maps_));
-    ASSERT_TRUE(map_.build({maps_.begin(), maps_.end()}));
+    ASSERT_TRUE(maps_.read());
+    ASSERT_TRUE(map_.build(maps_.all()));
   }
   // What malloc returned and has to be found by every address in it.
   void expect_found(const char* p, std::size_t size) {
@@ -40,7 +40,7 @@ class heap_map_test : public testing::Test {
     }
   }
 
-  page_array<mapping> maps_;
+  mapping_list maps_;
   heap_map map_;
 };
 

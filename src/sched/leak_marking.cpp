@@ -1,0 +1,173 @@
+#include "sched/leak_marking.h"
+
+#include <algorithm>
+
+#include "sched/runtime.h"
+
+namespace runnel::sched {
+namespace {
+
+// Some programs keep bits of their own above an address.
+constexpr std::uintptr_t address_bits = (std::uintptr_t{1} << 48) - 1;
+// Below a stack pointer, and still the function's (x86-64).
+constexpr std::uintptr_t red_zone = 128;
+
+std::uintptr_t number(const void* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
+
+template <class Range>
+const Range* range_of(const platform::page_array<Range>& sorted, std::uintptr_t address) noexcept {
+  const Range* after =
+      std::upper_bound(sorted.begin(), sorted.end(), address,
+                       [](std::uintptr_t a, const Range& r) { return a < r.begin; });
+  if (after == sorted.begin() || address >= after[-1].end) return nullptr;
+  return after - 1;
+}
+
+}  // namespace
+
+bool leak_marking::prepare(std::span<const platform::mapping> mappings) noexcept {
+  if (!heap_.build(mappings)) return false;
+  bool good = true;
+  rt().gs.for_each_space([&](const memory::stack_space& space) {
+    space.for_each_arena([&](char* begin, char* end, std::size_t used, std::size_t colour) {
+      good = good &&
+             arenas_.push({number(begin), number(end), space.slot_size(), used, colour, 0});
+    });
+  });
+  for (const memory::record_slab* s = rt().records.slabs(); s != nullptr; s = s->next) {
+    good = good && slabs_.push({number(s), number(s->end), s->block, 0});
+  }
+  auto by_address = [](const auto& a, const auto& b) { return a.begin < b.begin; };
+  std::sort(arenas_.begin(), arenas_.end(), by_address);
+  std::sort(slabs_.begin(), slabs_.end(), by_address);
+  std::size_t slots = 0, records = 0;
+  for (arena& a : arenas_) {
+    a.first_slot = slots;
+    slots += a.used;
+  }
+  for (slab& s : slabs_) {
+    s.first_record = records;
+    records += (s.end - s.begin) / s.block;
+  }
+  for_each_range([&](std::uintptr_t begin, std::uintptr_t end) {
+    lowest_ = std::min(lowest_, begin);
+    highest_ = std::max(highest_, end);
+  });
+  return good && slots_.resize(slots) && records_.resize(records);
+}
+
+leak_marking::slot* leak_marking::find_slot(std::uintptr_t address, const arena** in) noexcept {
+  const arena* a = range_of(arenas_, address);
+  if (a == nullptr) return nullptr;
+  std::size_t index = (address - a->begin) / a->slot_size;
+  if (in != nullptr) *in = a;
+  return index < a->used ? &slots_[a->first_slot + index] : nullptr;
+}
+
+memory::stack_slot leak_marking::place(const arena& a, std::uintptr_t address) noexcept {
+  std::size_t index = (address - a.begin) / a.slot_size;
+  return {reinterpret_cast<char*>(a.begin + index * a.slot_size), a.slot_size,
+          memory::stack_space::guard_size, a.first_colour + index};
+}
+
+// True: the address is a stack's, whatever it means.
+bool leak_marking::in_arena(std::uintptr_t value, finder by) noexcept {
+  const arena* a = nullptr;
+  slot* s = find_slot(value, &a);
+  if (a == nullptr) return false;
+  if (s == nullptr || s->live) return true;
+  memory::stack_slot where = place(*a, value);
+  const g& one = *place_g(where);
+  bool frames = value >= number(where.lowest()) && value < number(&one);
+  if ((frames || by == finder::thread) && one.state.load(std::memory_order_relaxed) != g_state::idle) {
+    make_live(*s, one);
+  }
+  return true;
+}
+
+bool leak_marking::in_slab(std::uintptr_t value) noexcept {
+  const slab* s = range_of(slabs_, value);
+  if (s == nullptr) return false;
+  std::uintptr_t inside = value - s->begin, index = inside / s->block;
+  std::uintptr_t begin = s->begin + index * s->block, end = begin + s->block;
+  // The first block is the slab's own.
+  bool& seen = records_[s->first_record + index];
+  if (index == 0 || seen || value - begin < memory::record_alignment) return true;
+  seen = true;
+  later(begin + memory::record_alignment, end);
+  return true;
+}
+
+void leak_marking::word(std::uintptr_t value, finder by) noexcept {
+  value &= address_bits;
+  if (value - lowest_ >= highest_ - lowest_) return;
+  if (in_arena(value, by) || in_slab(value)) return;
+  platform::heap_map::chunk found = heap_.find(value);
+  if (found.in_use && heap_.mark(found)) later(found.begin, found.end);
+}
+
+void leak_marking::words(std::uintptr_t begin, std::uintptr_t end, finder by) noexcept {
+  begin = (begin + sizeof(void*) - 1) / sizeof(void*) * sizeof(void*);
+  for (; begin + sizeof(void*) <= end; begin += sizeof(void*)) {
+    word(*reinterpret_cast<const std::uintptr_t*>(begin), by);
+  }
+}
+
+bool leak_marking::stand_on(std::uintptr_t sp) noexcept {
+  const arena* a = nullptr;
+  slot* s = find_slot(sp, &a);
+  if (s == nullptr) return a != nullptr;
+  s->from = sp - red_zone;
+  if (!s->live) make_live(*s, *place_g(place(*a, sp)));
+  return true;
+}
+
+void leak_marking::live(const g& one) noexcept {
+  slot* s = find_slot(number(&one));
+  if (s != nullptr && !s->live) make_live(*s, one);
+}
+
+void leak_marking::make_live(slot& s, const g& one) noexcept {
+  s.live = true;
+  std::uintptr_t lowest = number(one.slot.lowest()), first = number(&one);
+  std::uintptr_t saved = number(one.context.sp), from = s.from;
+  if (from == 0) {
+    // One that runs, and no thread is seen on its stack: on another, of the program's own. All of this one, then.
+    bool suspended = one.state.load(std::memory_order_relaxed) != g_state::running;
+    from = suspended && saved >= lowest && saved < first ? saved : lowest;
+  }
+  later(std::max(from, lowest), first);
+  word(number(one.context.exceptions.caught), finder::memory);
+  word(number(one.panics.newest), finder::memory);
+  word(number(one.locals), finder::memory);
+  if (one.work != nullptr) closure_of(*one.work);
+}
+
+void leak_marking::closure_of(const task& record) noexcept {
+  std::uintptr_t closure = number(&record) + record.closure_at;
+  if (in_slab(closure)) return;
+  platform::heap_map::chunk found = heap_.find(number(&record));
+  if (found.in_use && heap_.mark(found)) later(closure, found.end);
+}
+
+void leak_marking::queued(const task& record) noexcept { closure_of(record); }
+
+void leak_marking::never_search(const void* object) noexcept {
+  platform::heap_map::chunk found = heap_.find(number(object));
+  if (found.begin != 0) heap_.mark(found);
+}
+
+void leak_marking::later(std::uintptr_t begin, std::uintptr_t end) noexcept {
+  if (begin < end && !work_.push({begin, end})) exhausted_ = true;
+}
+
+bool leak_marking::finish() noexcept {
+  while (!work_.empty() && !exhausted_) {
+    piece next = work_.back();
+    work_.pop();
+    words(next.begin, next.end, finder::memory);
+  }
+  return !exhausted_;
+}
+
+}  // namespace runnel::sched
