@@ -21,6 +21,14 @@ constexpr std::uintptr_t arena_size_max = 0x1000;
 // sizeof(heap_info): before 2.35, since.
 constexpr std::uintptr_t head_sizes[] = {0x20, 0x30, 0x40, 0x50};
 
+// tcache_perthread_struct since 2.30: numbers of chunks, and lists, for sizes from the smallest in steps of a unit.
+constexpr std::size_t cache_bins = 64;
+struct thread_cache {
+  std::uint16_t counts[cache_bins];
+  std::uintptr_t entries[cache_bins];
+};
+constexpr std::uintptr_t cache_chunk_size = sizeof(thread_cache) + header_size;
+
 constexpr std::uintptr_t granule = 4096;
 
 std::uintptr_t word_at(std::uintptr_t address) noexcept {
@@ -62,10 +70,10 @@ bool walk(std::uintptr_t first, std::uintptr_t end, bool main, bool fenced,
 
 }  // namespace
 
-bool heap_map::add_chain(std::uintptr_t first, std::uintptr_t end, bool main,
-                         bool fenced) noexcept {
+bool heap_map::add_chain(std::uintptr_t head, std::uintptr_t first, std::uintptr_t end,
+                         bool main, bool fenced) noexcept {
   if (!walk(first, end, main, fenced, [](std::uintptr_t, std::uintptr_t) {})) return false;
-  region added{first, end, starts_.size() * 64, last_start_.size()};
+  region added{head, first, end, starts_.size() * 64, last_start_.size()};
   std::size_t granules = (end - first + granule - 1) / granule;
   std::size_t words = ((end - first) / unit + 63) / 64;
   std::size_t starts_before = starts_.size();
@@ -78,7 +86,8 @@ bool heap_map::add_chain(std::uintptr_t first, std::uintptr_t end, bool main,
   auto fill_to = [&](std::size_t to) {
     while (filled < to) last_start_[added.first_granule + filled++] = last;
   };
-  walk(first, end, main, fenced, [&](std::uintptr_t at, std::uintptr_t) {
+  walk(first, end, main, fenced, [&](std::uintptr_t at, std::uintptr_t size) {
+    if (size == cache_chunk_size) cache_sized_.push(at + header_size);
     std::size_t index = (at - first) / unit;
     starts_[starts_before + index / 64] |= std::uint64_t{1} << index % 64;
     fill_to((at - first) / granule);
@@ -89,7 +98,7 @@ bool heap_map::add_chain(std::uintptr_t first, std::uintptr_t end, bool main,
 }
 
 bool heap_map::add_region(std::uintptr_t begin, std::uintptr_t end, bool main) noexcept {
-  bool added = add_chain(begin, end, main, false);
+  bool added = add_chain(begin, begin, end, main, false);
   std::sort(regions_.begin(), regions_.end(),
             [](const region& a, const region& b) { return a.begin < b.begin; });
   return added;
@@ -125,13 +134,13 @@ bool heap_map::add_arena_heap(std::uintptr_t at, std::uintptr_t mapping_end,
     }
     if (!first_heap) {
       for (std::uintptr_t head_size : head_sizes) {
-        if (add_chain(at + head_size, end, false, fenced)) return true;
+        if (add_chain(at, at + head_size, end, false, fenced)) return true;
       }
       continue;
     }
-    if (add_chain(align_up(arena + arena_size, unit), end, false, fenced)) return true;
+    if (add_chain(at, align_up(arena + arena_size, unit), end, false, fenced)) return true;
     for (std::uintptr_t skip = arena_size / 2; skip < arena_size_max; skip += unit) {
-      if (add_chain(align_up(arena + skip, unit), end, false, fenced)) return true;
+      if (add_chain(at, align_up(arena + skip, unit), end, false, fenced)) return true;
     }
   }
   return false;
@@ -153,10 +162,43 @@ bool heap_map::build(std::span<const mapping> mappings) noexcept {
       for (; at < m.end; at += heap_alignment) add_arena_heap(at, m.end, mappings);
     }
   }
-  if (main_begin != 0) add_chain(main_begin, main_end, true, false);
+  if (main_begin != 0) add_chain(main_begin, main_begin, main_end, true, false);
   std::sort(regions_.begin(), regions_.end(),
             [](const region& a, const region& b) { return a.begin < b.begin; });
+  mark_cached();
   return true;
+}
+
+// Visits the chunks in the cache. False: it is none.
+template <class Visit>
+bool heap_map::walk_cache(std::uintptr_t cache, Visit visit) const noexcept {
+  const auto& c = *reinterpret_cast<const thread_cache*>(cache);
+  bool any = false;
+  for (std::size_t bin = 0; bin < cache_bins; ++bin) {
+    std::uintptr_t at = c.entries[bin];
+    for (std::size_t left = c.counts[bin]; left > 0; --left) {
+      chunk found = find(at);
+      if (found.begin != at || at == 0 || !found.in_use) return false;
+      std::uintptr_t size = word_at(at - 8) & ~flags;
+      if (size != smallest + bin * unit || word_at(at + 8) == 0) return false;
+      visit(found);
+      any = true;
+      // Since 2.32 links are exclusive-ored with the place they lie in; before, the mark was the cache's address.
+      std::uintptr_t next = word_at(at);
+      at = word_at(at + 8) == cache ? next : next ^ at >> 12;
+    }
+    if (at != 0) return false;
+  }
+  return any;
+}
+
+void heap_map::mark_cached() noexcept {
+  for (std::uintptr_t cache : cache_sized_) {
+    chunk itself = find(cache);
+    if (!itself.in_use || !walk_cache(cache, [](const chunk&) {})) continue;
+    mark(itself);
+    walk_cache(cache, [&](const chunk& c) { mark(c); });
+  }
 }
 
 heap_map::chunk heap_map::find(std::uintptr_t address) const noexcept {

@@ -12,11 +12,15 @@
 //                     in the first heap also      newest, at a fencepost
 //                     behind the arena itself
 //
+// Freed chunks that wait in a thread's cache look used. The caches are chunks too, and are recognized by what they
+// hold: every list as long as its count, of chunks of its size, each with the mark of a freed one.
+//
 // What malloc maps one by one (from 128 KiB) is in no region.
 //
 // Invariants
 //   starts has the bit of a chunk   =>  the chunk was in the chain, and none begins between it and its end
 //   marks has a bit                 =>  starts has it
+//   a chunk is in a cache, or is one  =>  marked from the beginning
 // Built and used while nobody else runs. It does not allocate.
 
 #include <cstddef>
@@ -31,6 +35,7 @@ namespace runnel::platform {
 class heap_map {
  public:
   struct region {
+    std::uintptr_t head;    // the allocator's own, up to the first chunk
     std::uintptr_t begin;   // the first chunk's header
     std::uintptr_t end;     // behind the last chunk
     std::size_t first_bit;  // in both bit maps
@@ -66,13 +71,18 @@ class heap_map {
  private:
   bool add_arena_heap(std::uintptr_t at, std::uintptr_t mapping_end,
                       std::span<const mapping> mappings) noexcept;
-  bool add_chain(std::uintptr_t first, std::uintptr_t end, bool main, bool fenced) noexcept;
+  bool add_chain(std::uintptr_t head, std::uintptr_t first, std::uintptr_t end, bool main,
+                 bool fenced) noexcept;
+  template <class Visit>
+  bool walk_cache(std::uintptr_t cache, Visit visit) const noexcept;
+  void mark_cached() noexcept;
 
   page_array<region> regions_;
   page_array<std::uint64_t> starts_;
   page_array<std::uint64_t> marks_;
   // For every granule of a region, the last chunk that begins before its end, as a bit's number in its region.
   page_array<std::uint32_t> last_start_;
+  page_array<std::uintptr_t> cache_sized_;  // chunks
 };
 
 }  // namespace runnel::platform

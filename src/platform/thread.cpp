@@ -27,11 +27,10 @@ struct start_info {
 void* start(void* raw) {
   std::unique_ptr<start_info> info(static_cast<start_info*>(raw));
   pthread_setname_np(pthread_self(), info->name);
-  auto body = info->body;
-  void* argument = info->argument;
-  info.reset();
   signal_stack for_handlers;
-  body(argument);
+  // Kept: the C library remembers its address for as long as the thread lives, and whoever was given that memory meanwhile
+  // would look reachable.
+  info->body(info->argument);
   return nullptr;
 }
 

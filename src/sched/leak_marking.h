@@ -56,7 +56,7 @@ class leak_marking {
   void for_each_range(Visit visit) const noexcept {
     for (const arena& a : arenas_) visit(a.begin, a.end);
     for (const slab& s : slabs_) visit(s.begin, s.end);
-    for (const auto& r : heap_.regions()) visit(r.begin, r.end);
+    for (const auto& r : heap_.regions()) visit(r.head, r.end);
   }
 
  private:

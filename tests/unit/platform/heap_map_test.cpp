@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <thread>
@@ -105,6 +107,27 @@ TEST_F(heap_map_test, a_chunk_that_was_freed_is_not_in_use) {
   EXPECT_FALSE(map_.find(at).in_use);
   EXPECT_TRUE(map_.find(address(behind)).in_use);
   std::free(behind);
+}
+
+TEST_F(heap_map_test, a_chunk_in_a_threads_cache_of_freed_ones_is_marked) {
+  // Taken from the cache, if there was one of the size; so it has room for it.
+  auto* freed = static_cast<char*>(std::malloc(88));
+  std::memset(freed, 0, 88);
+  std::uintptr_t at = address(freed);
+  std::free(freed);
+  build();
+  EXPECT_FALSE(map_.mark(map_.find(at)));
+}
+
+TEST_F(heap_map_test, a_chunk_that_looks_like_a_cache_without_its_marks_is_not_marked) {
+  // As large as a cache, and with one list of one chunk.
+  auto chunk = std::make_unique<std::uintptr_t[]>(80), element = std::make_unique<std::uintptr_t[]>(3);
+  reinterpret_cast<std::uint16_t*>(chunk.get())[0] = 1;
+  chunk[16] = address(element.get());
+  element[1] = 1;
+  build();
+  EXPECT_TRUE(map_.mark(map_.find(address(chunk.get()))));
+  EXPECT_TRUE(map_.mark(map_.find(address(element.get()))));
 }
 
 TEST_F(heap_map_test, a_chunk_is_marked_once) {
