@@ -13,11 +13,6 @@ constexpr std::size_t first_slab = 64 << 10;
 constexpr std::size_t largest_slab = 8 << 20;
 constexpr std::size_t huge_page = 2 << 20;
 
-// The word behind the link joins full batches; the smallest block has room for it.
-record_block*& next_chain(record_block* head) noexcept {
-  return reinterpret_cast<record_block**>(head)[1];
-}
-
 }  // namespace
 
 bool record_central::grow_locked(class_state& state, std::size_t block) noexcept {

@@ -33,6 +33,15 @@ struct record_block {
   record_block* next;
 };
 
+template <class Visit>
+void for_each_block(const record_block* head, Visit visit) {
+  for (; head != nullptr; head = head->next) visit(head);
+}
+// The word behind the link joins full batches; the smallest block has room for it.
+inline record_block*& next_chain(record_block* head) noexcept {
+  return reinterpret_cast<record_block**>(head)[1];
+}
+
 // A chain of `count` blocks and, through the first block's second word, the next chain.
 struct record_chain {
   record_block* head = nullptr;
@@ -49,6 +58,18 @@ class record_central {
 
   // All slabs, newest first. They stay for ever.
   const record_slab* slabs() const noexcept { return slabs_.load(std::memory_order_acquire); }
+
+  // For looking at what is free while those may stand still who could hold the lock: it is taken before.
+  platform::lock& guard() noexcept { return lock_; }
+  template <class Visit>
+  void for_each_free_locked(Visit visit) const {
+    for (const class_state& state : classes_) {
+      for (record_block* head = state.chains; head != nullptr; head = next_chain(head)) {
+        for_each_block(head, visit);
+      }
+      for_each_block(state.loose.head, visit);
+    }
+  }
 
  private:
   struct class_state {
@@ -90,6 +111,11 @@ class record_cache {
     list.head = block;
     if (++list.count >= 2 * record_central::batch) [[unlikely]]
       spill(size_class, central);
+  }
+
+  template <class Visit>
+  void for_each_free(Visit visit) const {
+    for (const record_chain& list : lists_) for_each_block(list.head, visit);
   }
 
   // Gives everything to the central list: when the P goes away or the program idles.

@@ -157,6 +157,11 @@ void leak_marking::never_search(const void* object) noexcept {
   if (found.begin != 0) heap_.mark(found);
 }
 
+void leak_marking::free_record(const void* block) noexcept {
+  const slab* s = range_of(slabs_, number(block));
+  if (s != nullptr) records_[s->first_record + (number(block) - s->begin) / s->block] = true;
+}
+
 void leak_marking::later(std::uintptr_t begin, std::uintptr_t end) noexcept {
   if (begin < end && !work_.push({begin, end})) exhausted_ = true;
 }

@@ -42,6 +42,7 @@ class leak_marking {
   void live(const g& one) noexcept;
   void queued(const task& record) noexcept;
   void never_search(const void* object) noexcept;
+  void free_record(const void* block) noexcept;
 
   // Searches whatever has been found, and what is found there. False: memory ran out, and nothing is known.
   bool finish() noexcept;

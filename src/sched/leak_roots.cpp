@@ -68,6 +68,9 @@ class root_search {
   void forget_the_runtime() noexcept {
     for_each_m([&](m& each) { marking_.never_search(&each); });
     for_each_p([&](p& each) { marking_.never_search(&each); });
+    auto unused = [&](const void* block) { marking_.free_record(block); };
+    rt().records.for_each_free_locked(unused);
+    for_each_p([&](p& each) { each.records.for_each_free(unused); });
   }
 
   // Registers, and where threads stand. An M in its scheduling loop is nobody.

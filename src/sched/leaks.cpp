@@ -25,8 +25,10 @@ class held_queues {
   held_queues() noexcept {
     rt().lock.acquire();
     for_each_heap([](poll::timer_heap& h) { h.guard().acquire(); });
+    rt().records.guard().acquire();
   }
   ~held_queues() {
+    rt().records.guard().release();
     for_each_heap([](poll::timer_heap& h) { h.guard().release(); });
     rt().lock.release();
   }
