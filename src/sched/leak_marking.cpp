@@ -76,10 +76,10 @@ bool leak_marking::in_arena(std::uintptr_t value, finder by) noexcept {
   slot* s = find_slot(value, &a);
   if (a == nullptr) return false;
   if (s == nullptr || s->live) return true;
-  memory::stack_slot where = place(*a, value);
-  const g& one = *place_g(where);
-  bool frames = value >= number(where.lowest()) && value < number(&one);
-  if ((frames || by == finder::thread) && one.state.load(std::memory_order_relaxed) != g_state::idle) {
+  const g& one = *place_g(place(*a, value));
+  if (one.state.load(std::memory_order_relaxed) == g_state::idle) return true;
+  // Below its stack pointer is nothing any more.
+  if (value >= lowest_used(*s, one) && (value < number(&one) || by == finder::thread)) {
     make_live(*s, one);
   }
   return true;
@@ -127,16 +127,17 @@ void leak_marking::live(const g& one) noexcept {
   if (s != nullptr && !s->live) make_live(*s, one);
 }
 
+std::uintptr_t leak_marking::lowest_used(const slot& s, const g& one) noexcept {
+  std::uintptr_t lowest = number(one.slot.lowest()), saved = number(one.context.sp);
+  if (s.from != 0) return std::max(s.from, lowest);
+  // One that runs, and no thread is seen on its stack: on another, of the program's own. All of this one, then.
+  bool suspended = one.state.load(std::memory_order_relaxed) != g_state::running;
+  return suspended && saved >= lowest && saved < number(&one) ? saved : lowest;
+}
+
 void leak_marking::make_live(slot& s, const g& one) noexcept {
   s.live = true;
-  std::uintptr_t lowest = number(one.slot.lowest()), first = number(&one);
-  std::uintptr_t saved = number(one.context.sp), from = s.from;
-  if (from == 0) {
-    // One that runs, and no thread is seen on its stack: on another, of the program's own. All of this one, then.
-    bool suspended = one.state.load(std::memory_order_relaxed) != g_state::running;
-    from = suspended && saved >= lowest && saved < first ? saved : lowest;
-  }
-  later(std::max(from, lowest), first);
+  later(lowest_used(s, one), number(&one));
   word(number(one.context.exceptions.caught), finder::memory);
   word(number(one.panics.newest), finder::memory);
   word(number(one.locals), finder::memory);

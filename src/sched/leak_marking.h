@@ -88,6 +88,7 @@ class leak_marking {
   static memory::stack_slot place(const arena& a, std::uintptr_t address) noexcept;
   bool in_arena(std::uintptr_t value, finder by) noexcept;
   bool in_slab(std::uintptr_t value) noexcept;
+  static std::uintptr_t lowest_used(const slot& s, const g& one) noexcept;
   void make_live(slot& s, const g& one) noexcept;
   void closure_of(const task& record) noexcept;
   void later(std::uintptr_t begin, std::uintptr_t end) noexcept;

@@ -33,7 +33,7 @@ std::vector<std::string> leaked(std::size_t expected) {
     names.clear();
     for (const auto& one : debug::leaks()) names.push_back(one.name);
     return names.size() >= expected;
-  }, 5s);
+  }, 10s);
   std::sort(names.begin(), names.end());
   return names;
 }
