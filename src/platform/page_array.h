@@ -32,7 +32,6 @@ class page_array {
     return true;
   }
   void pop() noexcept { --size_; }
-  void clear() noexcept { size_ = 0; }
 
   // `count` elements, new ones zero.
   bool resize(std::size_t count) noexcept {

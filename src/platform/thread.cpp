@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,36 +25,6 @@ struct start_info {
   void* argument;
   char name[16];
 };
-
-// A thread begins with the registers of the one that made it, and its first frames keep them for ever: whoever looks
-// for what can be reached would find there what the caller happened to have in hand.
-[[gnu::always_inline]] inline void forget_registers() noexcept {
-#if defined(__x86_64__)
-  asm volatile(
-      "xorl %%ebx, %%ebx\n\t"
-      "xorl %%r12d, %%r12d\n\t"
-      "xorl %%r13d, %%r13d\n\t"
-      "xorl %%r14d, %%r14d\n\t"
-      "xorl %%r15d, %%r15d"
-      :
-      :
-      : "rbx", "r12", "r13", "r14", "r15", "cc");
-#elif defined(__aarch64__)
-  asm volatile(
-      "mov x20, xzr\n\t"
-      "mov x21, xzr\n\t"
-      "mov x22, xzr\n\t"
-      "mov x23, xzr\n\t"
-      "mov x24, xzr\n\t"
-      "mov x25, xzr\n\t"
-      "mov x26, xzr\n\t"
-      "mov x27, xzr\n\t"
-      "mov x28, xzr"
-      :
-      :
-      : "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28");
-#endif
-}
 
 void* start(void* raw) {
   std::unique_ptr<start_info> info(static_cast<start_info*>(raw));
@@ -74,7 +46,6 @@ int start_thread(void (*body)(void*), void* argument, const char* name) noexcept
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
-  forget_registers();
   int rc = pthread_create(&thread, &attributes, &start, info);
   pthread_attr_destroy(&attributes);
   if (rc != 0) delete info;
@@ -90,6 +61,17 @@ stack_bounds current_thread_stack() noexcept {
   pthread_attr_getstack(&attributes, &bounds.lowest, &bounds.size);
   pthread_attr_destroy(&attributes);
   return bounds;
+}
+
+const void* end_of_first_frame() noexcept {
+  std::uintptr_t highest = 0;
+  // A frame's canonical address is the end of the one it called; the last one shown is what the kernel began with.
+  auto note = [](_Unwind_Context* frame, void* to) {
+    *static_cast<std::uintptr_t*>(to) = _Unwind_GetCFA(frame);
+    return _URC_NO_REASON;
+  };
+  _Unwind_Backtrace(note, &highest);
+  return reinterpret_cast<const void*>(highest);
 }
 
 bool thread_sleeps(int tid) noexcept {

@@ -18,6 +18,10 @@ struct stack_bounds {
 };
 stack_bounds current_thread_stack() noexcept;
 
+// The end of the first frame of the calling thread's stack: above it are thread-locals only. Of a thread that pthread_create
+// made.
+const void* end_of_first_frame() noexcept;
+
 // True if the kernel says that the thread waits for something (state S, D or T) rather than runs or
 // waits for a CPU. False where /proc is absent.
 bool thread_sleeps(int tid) noexcept;

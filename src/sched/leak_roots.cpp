@@ -143,7 +143,7 @@ class root_search {
     };
     marking_.for_each_range(leave_out);
     leave_out(number(&the_runtime), number(&the_runtime + 1));
-    auto frames = [&](const thread_frames& f) { leave_out(number(f.lowest), number(f.first)); };
+    auto frames = [&](const thread_frames& f) { leave_out(number(f.lowest), number(f.end)); };
     for_each_m([&](m& each) { frames(each.frames); });
     frames(rt().sysmon_frames);
     frames(rt().reporter_frames);

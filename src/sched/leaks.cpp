@@ -48,19 +48,19 @@ class held_queues {
 void leak_search::hold() noexcept { stop_the_world(); }
 void leak_search::let_go() noexcept { resume_the_world(); }
 
-bool leak_search::search(const platform::registers& caller) noexcept {
+bool leak_search::search(const platform::registers& caller,
+                         platform::page_array<g*>& leaked) noexcept {
   if (platform::has_asan || platform::has_tsan) {
     why_not_ = "the sanitizer's allocator does not tell where its memory is";
     return false;
   }
   if (!rt().active.load(std::memory_order_acquire)) return true;
   held_queues hold_them;
-  bool good = search_standing(caller);
-  if (!good) leaked_.clear();
-  return good;
+  return search_standing(caller, leaked);
 }
 
-bool leak_search::search_standing(const platform::registers& caller) noexcept {
+bool leak_search::search_standing(const platform::registers& caller,
+                                  platform::page_array<g*>& leaked) noexcept {
   platform::stack_bounds stack = platform::current_thread_stack();
   platform::stop_threads threads;
   if (!threads.stop(platform::nanotime() + patience_ns)) {
@@ -72,13 +72,13 @@ bool leak_search::search_standing(const platform::registers& caller) noexcept {
   platform::mapping_list mappings;
   leak_marking marking;
   if (!mappings.read() || !marking.prepare(mappings.all())) return false;
-  leak_scene scene{&mappings, &threads, &caller, stack, &leaked_};
+  leak_scene scene{&mappings, &threads, &caller, stack, &leaked};
   if (!mark_roots(marking, scene) || !marking.finish()) return false;
   std::size_t kept = 0;
-  for (g* one : leaked_) {
-    if (!marking.is_live(*one)) leaked_[kept++] = one;
+  for (g* one : leaked) {
+    if (!marking.is_live(*one)) leaked[kept++] = one;
   }
-  leaked_.resize(kept);
+  leaked.resize(kept);
   return true;
 }
 

@@ -22,9 +22,11 @@ class leak_search {
       world() noexcept { hold(); }
       ~world() { let_go(); }
     } stopped;
-    if (!search(caller)) return false;
+    // Gone before the world goes on: another search would find their addresses here.
+    platform::page_array<g*> leaked;
+    if (!search(caller, leaked)) return false;
     goroutine_sample sample;
-    for (const g* one : leaked_) {
+    for (const g* one : leaked) {
       take_parked(*one, sample);
       found(sample);
     }
@@ -37,10 +39,10 @@ class leak_search {
  private:
   static void hold() noexcept;
   static void let_go() noexcept;
-  bool search(const platform::registers& caller) noexcept;
-  bool search_standing(const platform::registers& caller) noexcept;
+  bool search(const platform::registers& caller, platform::page_array<g*>& leaked) noexcept;
+  bool search_standing(const platform::registers& caller,
+                       platform::page_array<g*>& leaked) noexcept;
 
-  platform::page_array<g*> leaked_;
   const char* why_not_ = nullptr;
   int silent_thread_ = 0;
 };

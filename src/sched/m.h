@@ -34,15 +34,14 @@ struct post_switch {
   void* argument = nullptr;
 };
 
-// The part of a thread's stack in which no user's code ever runs: from its lowest address up to the runtime's first frame.
-// Above lie thread-locals, too.
+// The stack of a thread on which no user's code ever runs, without the thread-locals that lie above its first frame.
 struct thread_frames {
   const void* lowest = nullptr;
-  const void* first = nullptr;
+  const void* end = nullptr;
 
   bool contain(std::uintptr_t address) const noexcept {
     return address >= reinterpret_cast<std::uintptr_t>(lowest) &&
-           address < reinterpret_cast<std::uintptr_t>(first);
+           address < reinterpret_cast<std::uintptr_t>(end);
   }
 };
 

@@ -64,7 +64,7 @@ void serve(dump_wish& wish, stack_printer& stacks) {
 void reporter(void*) {
   runtime& r = rt();
   r.reporter_tid.store(platform::thread_id(), std::memory_order_relaxed);
-  r.reporter_frames = {platform::current_thread_stack().lowest, __builtin_frame_address(0)};
+  r.reporter_frames = {platform::current_thread_stack().lowest, platform::end_of_first_frame()};
   stack_printer stacks(traceback_level() >= traceback::system);
   for (;;) {
     // Who asks once mostly asks again; after a while, the memory is given back.

@@ -173,7 +173,7 @@ void sleep_if_all_idle(std::int64_t& idle_since) noexcept {
 void sysmon(void*) {
   runtime& r = rt();
   r.sysmon_tid.store(platform::thread_id(), std::memory_order_relaxed);
-  r.sysmon_frames = {platform::current_thread_stack().lowest, __builtin_frame_address(0)};
+  r.sysmon_frames = {platform::current_thread_stack().lowest, platform::end_of_first_frame()};
   int idle_rounds = 0;
   std::int64_t idle_since = 0;
   std::int64_t nap = nap_ns_min;

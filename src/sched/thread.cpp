@@ -25,7 +25,7 @@ void m_main(void* raw) {
   self->exceptions = &platform::thread_exception_state();
   auto stack = platform::current_thread_stack();
   self->own.sanitizer.adopt_thread(stack.lowest, stack.size);
-  self->frames = {stack.lowest, __builtin_frame_address(0)};
+  self->frames = {stack.lowest, platform::end_of_first_frame()};
   if (p* first = self->next_p) {
     self->next_p = nullptr;
     own(*self, *first);

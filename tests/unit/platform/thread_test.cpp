@@ -182,5 +182,38 @@ TEST(thread_test, asking_keeps_errno) {
   EXPECT_EQ(errno, 1234);
 }
 
+TEST(thread, the_end_of_the_first_frame_lies_between_all_frames_and_the_thread_locals) {
+  static thread_local int variable = 0;
+  struct seen {
+    std::uintptr_t lowest, frame, end, variable, highest;
+  } s{};
+  std::atomic<bool> done{false};
+  struct both {
+    seen& s;
+    std::atomic<bool>& done;
+  } b{s, done};
+  ASSERT_EQ(start_thread(
+                [](void* raw) {
+                  auto& [to, told] = *static_cast<both*>(raw);
+                  stack_bounds stack = current_thread_stack();
+                  to.lowest = reinterpret_cast<std::uintptr_t>(stack.lowest);
+                  to.frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+                  to.end = reinterpret_cast<std::uintptr_t>(end_of_first_frame());
+                  to.variable = reinterpret_cast<std::uintptr_t>(&variable);
+                  to.highest = to.lowest + stack.size;
+                  told = true;
+                },
+                &b, "frames"),
+            0);
+  while (!done) sched_yield();
+  EXPECT_LT(s.lowest, s.frame);
+  EXPECT_LT(s.frame, s.end);
+  EXPECT_LT(s.end, s.variable);
+  EXPECT_LT(s.variable, s.highest);
+  // More than what is called by the thread's first function; less than a page.
+  EXPECT_GT(s.end - s.frame, 64u);
+  EXPECT_LT(s.end - s.frame, 4096u);
+}
+
 }  // namespace
 }  // namespace runnel::platform
