@@ -40,14 +40,32 @@ class plays {
 
   void one() {
     using play = void (plays::*)();
-    static constexpr play list[] = {
-        &plays::closure,      &plays::computing,    &plays::inside_a_channel, &plays::graph,
-        &plays::plain_thread, &plays::waiting_all,  &plays::locks,            &plays::condition,
-        &plays::selecting,    &plays::not_begun,    &plays::after,            &plays::deadline,
-        &plays::local,        &plays::thrown,       &plays::mapped,           &plays::large,
-        &plays::in_blocking,  &plays::semaphores,   &plays::slow_once,        &plays::swapping,
-        &plays::map_in_frame, &plays::chain,        &plays::readers,          &plays::erased,
-        &plays::thread_local_variable};
+    static constexpr play list[] = {&plays::closure,
+                                    &plays::computing,
+                                    &plays::inside_a_channel,
+                                    &plays::graph,
+                                    &plays::plain_thread,
+                                    &plays::waiting_all,
+                                    &plays::locks,
+                                    &plays::condition,
+                                    &plays::selecting,
+                                    &plays::not_begun,
+                                    &plays::after,
+                                    &plays::deadline,
+                                    &plays::local,
+                                    &plays::thrown,
+                                    &plays::mapped,
+                                    &plays::large,
+                                    &plays::in_blocking,
+                                    &plays::semaphores,
+                                    &plays::slow_once,
+                                    &plays::swapping,
+                                    &plays::map_in_frame,
+                                    &plays::chain,
+                                    &plays::readers,
+                                    &plays::erased,
+                                    &plays::thread_local_variable,
+                                    &plays::borrowed};
     (this->*list[random_.below(std::size(list))])();
   }
 
@@ -192,7 +210,7 @@ class plays {
     }
   }
   void after() {
-    after_func(std::chrono::microseconds(a_while()), [c = awaited(), this_all = &all_] { c.send(1); });
+    after_func(std::chrono::microseconds(a_while()), [c = awaited()] { c.send(1); });
   }
   void deadline() {
     auto [ctx, cancel] = with_timeout(background(), std::chrono::microseconds(a_while()));
@@ -281,7 +299,8 @@ class plays {
   }
   // Its address goes to and fro between two places, and is in a register only in between, all without the runtime.
   void swapping() {
-    auto place = std::make_shared<std::pair<std::unique_ptr<signal_chan>, std::unique_ptr<signal_chan>>>();
+    auto place =
+        std::make_shared<std::pair<std::unique_ptr<signal_chan>, std::unique_ptr<signal_chan>>>();
     place->first = std::make_unique<signal_chan>(awaited());
     all_.go([place, us = a_while()] {
       auto end = test::clock::now() + std::chrono::microseconds(us);
@@ -330,6 +349,16 @@ class plays {
     all_.go([queue, us = a_while()] {
       pass_time(us);
       std::get<1>(queue->back())();
+    });
+  }
+  // In the closure of the one who waits.
+  void borrowed() {
+    all_.go([this, c = make_chan<int>(), us = a_while()] {
+      all_.go([&c, us] {
+        pass_time(us);
+        c.send(1);
+      });
+      EXPECT_EQ(c.recv(), 1);
     });
   }
   void thread_local_variable() {
@@ -403,7 +432,6 @@ TEST(leaks_stress, nobody_who_wakes_later_is_ever_reported) {
       for (const watcher* w : {&by_thread, &by_goroutine}) {
         EXPECT_EQ(w->wrong, "");
         EXPECT_TRUE(w->right > 0 || test::sanitized) << "of " << w->searches << " searches";
-        if (getenv("SHOW")) printf("%d of %d\n", w->right, w->searches);
       }
     });
   }
