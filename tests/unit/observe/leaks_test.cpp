@@ -28,12 +28,14 @@ constexpr bool blind = platform::has_asan || platform::has_tsan;
 // The names of the goroutines that have leaked, when all that are expected have been found.
 std::vector<std::string> leaked(std::size_t expected) {
   std::vector<std::string> names;
-  test::eventually([&] {
-    wipe();
-    names.clear();
-    for (const auto& one : debug::leaks()) names.push_back(one.name);
-    return names.size() >= expected;
-  }, 10s);
+  test::eventually(
+      [&] {
+        wipe();
+        names.clear();
+        for (const auto& one : debug::leaks()) names.push_back(one.name);
+        return names.size() >= expected;
+      },
+      10s);
   std::sort(names.begin(), names.end());
   return names;
 }
