@@ -33,7 +33,8 @@ bool needs_somebody(wait_reason why) noexcept {
     case wait_reason::select_no_cases: return true;
     case wait_reason::none:
     case wait_reason::sleep:
-    case wait_reason::blocking: return false;
+    case wait_reason::blocking:
+    case wait_reason::io_wait: return false;
   }
   return false;
 }

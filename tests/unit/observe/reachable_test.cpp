@@ -412,10 +412,12 @@ TEST_F(reachable_test, by_a_goroutine_local) {
 
 TEST_F(reachable_test, by_a_reference_into_the_closure_of_whoever_waits) {
   check([&] {
-    waiters_.go(sched::wait_reason::wait_group_wait, [this, go_on = go_on_] {
-      wait_group inner;
-      inner.go([go_on, &inner] { go_on.recv(); });
-      inner.wait();
+    waiters_.go(sched::wait_reason::chan_receive, [go_on = go_on_, c = make_chan<int>()] {
+      go([go_on, &c] {
+        go_on.recv();
+        c.send(1);
+      });
+      c.recv();
     });
   });
 }
