@@ -206,10 +206,10 @@ heap_map::chunk heap_map::find(std::uintptr_t address) const noexcept {
       regions_.begin(), regions_.end(), address,
       [](std::uintptr_t a, const region& other) { return a < other.begin; });
   if (r == regions_.begin() || address >= (--r)->end) return {};
-  // The first word of a chunk is still the user's of the chunk before.
+  // In a header: the first word is the user's of the chunk before, and behind it is that one's end.
   std::uintptr_t inside = address - r->begin;
-  if (inside < unit / 2) return {};
-  inside -= unit / 2;
+  if (inside < header_size) return {};
+  inside -= header_size;
   std::size_t index = inside / unit;
   std::size_t word = (r->first_bit + index) / 64;
   std::size_t granule_word = r->first_bit / 64 + inside / granule * (granule / unit / 64);

@@ -53,7 +53,7 @@ class heap_map {
 
   std::span<const region> regions() const noexcept { return {regions_.begin(), regions_.end()}; }
 
-  // The chunk whose user's memory the address points into, its end not included.
+  // The chunk whose user's memory the address points into, or to the end of.
   chunk find(std::uintptr_t address) const noexcept;
 
   // False: it was marked before.

@@ -73,6 +73,12 @@ TEST_F(heap_map_test, the_last_word_that_malloc_lends_belongs_to_the_chunk) {
   EXPECT_EQ(map_.find(address(first.get())).end, address(first.get()) + usable);
 }
 
+TEST_F(heap_map_test, the_end_of_a_chunk_belongs_to_it_and_not_to_the_next) {
+  auto first = std::make_unique<char[]>(24), second = std::make_unique<char[]>(24);
+  build();
+  EXPECT_EQ(map_.find(address(first.get()) + 24).begin, address(first.get()));
+}
+
 TEST_F(heap_map_test, finds_chunks_of_the_arenas_of_other_threads) {
   std::vector<std::unique_ptr<char[]>> chunks;
   std::thread([&] {
