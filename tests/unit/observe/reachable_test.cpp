@@ -411,15 +411,30 @@ TEST_F(reachable_test, by_a_goroutine_local) {
 }
 
 TEST_F(reachable_test, by_a_reference_into_the_closure_of_whoever_waits) {
-  check([&] {
-    waiters_.go(sched::wait_reason::chan_receive, [go_on = go_on_, c = make_chan<int>()] {
-      go([go_on, &c] {
-        go_on.recv();
-        c.send(1);
+  std::atomic<sched::g*> who{nullptr};
+  std::atomic<bool> ended{false};
+  check(
+      [&] {
+        who = nullptr;
+        ended = false;
+        // Not by a wait group's go, which moves the closure to the stack.
+        go([&who, &ended, go_on = go_on_, c = make_chan<int>()] {
+          go([go_on, &c] {
+            go_on.recv();
+            c.send(1);
+          });
+          who = sched::current_m()->current;
+          c.recv();
+          ended = true;
+        });
+        EXPECT_TRUE(test::eventually(
+            [&] { return who != nullptr && who.load()->state == sched::g_state::waiting; }));
+      },
+      [&] {
+        go_on_.close();
+        EXPECT_TRUE(test::eventually([&] { return ended.load(); }));
+        go_on_ = make_chan<int>();
       });
-      c.recv();
-    });
-  });
 }
 
 // With one P, and that busy: nobody comes to begin it.
