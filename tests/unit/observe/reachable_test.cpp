@@ -411,11 +411,11 @@ TEST_F(reachable_test, by_a_goroutine_local) {
 }
 
 TEST_F(reachable_test, by_a_reference_into_the_closure_of_whoever_waits) {
-  std::atomic<sched::g*> who{nullptr};
+  std::atomic<std::uintptr_t> who{0};  // inverted: not to be found here
   std::atomic<bool> ended{false};
   check(
       [&] {
-        who = nullptr;
+        who = 0;
         ended = false;
         // Not by a wait group's go, which moves the closure to the stack.
         go([&who, &ended, go_on = go_on_, c = make_chan<int>()] {
@@ -423,12 +423,14 @@ TEST_F(reachable_test, by_a_reference_into_the_closure_of_whoever_waits) {
             go_on.recv();
             c.send(1);
           });
-          who = sched::current_m()->current;
+          who = ~reinterpret_cast<std::uintptr_t>(sched::current_m()->current);
           c.recv();
           ended = true;
         });
-        EXPECT_TRUE(test::eventually(
-            [&] { return who != nullptr && who.load()->state == sched::g_state::waiting; }));
+        EXPECT_TRUE(test::eventually([&] {
+          auto* g = reinterpret_cast<sched::g*>(~who.load());
+          return who != 0 && g->state == sched::g_state::waiting;
+        }));
       },
       [&] {
         go_on_.close();
