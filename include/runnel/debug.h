@@ -51,7 +51,7 @@ struct goroutine_info {
 // (poll, nanosleep) fails with EINTR.
 //
 // Who is listed has leaked for certain, unless the program hides addresses: exclusive-ored, at odd places in packed
-// structures, only in the kernel (a pipe) or in another process. Who is not may still have: an old address that lies
+// structures, in pages it has protected from reading, only in the kernel (a pipe) or in another process. Who is not may still have: an old address that lies
 // somewhere keeps it off the list. None are listed where memory cannot be seen through: with the allocator of a sanitizer, or
 // one other than glibc's, for what it holds; or if a thread blocks SIGURG.
 //

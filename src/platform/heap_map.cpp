@@ -7,8 +7,9 @@ namespace runnel::platform {
 namespace {
 
 // malloc/malloc.c and malloc/arena.c of glibc, 64 bits.
-constexpr std::uintptr_t unit = 16;         // chunks begin at multiples
-constexpr std::uintptr_t header_size = 16;  // the size of the chunk before, if that is free; our size
+constexpr std::uintptr_t unit = 16;  // chunks begin at multiples
+constexpr std::uintptr_t header_size =
+    16;  // the size of the chunk before, if that is free; our size
 constexpr std::uintptr_t smallest = 32;
 constexpr std::uintptr_t before_in_use = 1, mapped_alone = 2, not_main = 4, flags = 7;
 constexpr std::uintptr_t heap_alignment = 64 << 20;
@@ -40,8 +41,7 @@ std::uintptr_t align_up(std::uintptr_t value, std::uintptr_t to) noexcept {
 
 // Visits every chunk from `first` on. True: all is sound, up to the end.
 template <class Visit>
-bool walk(std::uintptr_t first, std::uintptr_t end, bool main, bool fenced,
-          Visit visit) noexcept {
+bool walk(std::uintptr_t first, std::uintptr_t end, bool main, bool fenced, Visit visit) noexcept {
   std::uintptr_t at = first, size_before = 0;
   if (first % unit != 0 || first + smallest > end) return false;
   for (;;) {
@@ -70,8 +70,8 @@ bool walk(std::uintptr_t first, std::uintptr_t end, bool main, bool fenced,
 
 }  // namespace
 
-bool heap_map::add_chain(std::uintptr_t head, std::uintptr_t first, std::uintptr_t end,
-                         bool main, bool fenced) noexcept {
+bool heap_map::add_chain(std::uintptr_t head, std::uintptr_t first, std::uintptr_t end, bool main,
+                         bool fenced) noexcept {
   if (!walk(first, end, main, fenced, [](std::uintptr_t, std::uintptr_t) {})) return false;
   region added{head, first, end, starts_.size() * 64, last_start_.size()};
   std::size_t granules = (end - first + granule - 1) / granule;
@@ -202,9 +202,9 @@ void heap_map::mark_cached() noexcept {
 }
 
 heap_map::chunk heap_map::find(std::uintptr_t address) const noexcept {
-  const region* r = std::upper_bound(
-      regions_.begin(), regions_.end(), address,
-      [](std::uintptr_t a, const region& other) { return a < other.begin; });
+  const region* r =
+      std::upper_bound(regions_.begin(), regions_.end(), address,
+                       [](std::uintptr_t a, const region& other) { return a < other.begin; });
   if (r == regions_.begin() || address >= (--r)->end) return {};
   // In a header: the first word is the user's of the chunk before, and behind it is that one's end.
   std::uintptr_t inside = address - r->begin;

@@ -179,7 +179,7 @@ bool stop_threads::wait_for_answers(std::int64_t deadline) noexcept {
 
 bool stop_threads::stop(std::int64_t deadline) noexcept {
   if (!seats_.reserve(threads_max)) return false;
-  struct sigaction mine {};
+  struct sigaction mine{};
   mine.sa_sigaction = &on_signal;
   // On the thread's signal stack if it has one: a goroutine's may be nearly used up.
   mine.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;

@@ -64,7 +64,7 @@ class stop_threads {
 
   page_array<seat> seats_;  // does not move
   std::atomic<std::size_t> taken_{0};
-  struct sigaction before_ {};
+  struct sigaction before_{};
   bool installed_ = false;
   int unanswered_ = 0;
   std::atomic<std::uint32_t> answers_{0};

@@ -30,8 +30,7 @@ bool leak_marking::prepare(std::span<const platform::mapping> mappings) noexcept
   bool good = true;
   rt().gs.for_each_space([&](const memory::stack_space& space) {
     space.for_each_arena([&](char* begin, char* end, std::size_t used, std::size_t colour) {
-      good = good &&
-             arenas_.push({number(begin), number(end), space.slot_size(), used, colour, 0});
+      good = good && arenas_.push({number(begin), number(end), space.slot_size(), used, colour, 0});
     });
   });
   for (const memory::record_slab* s = rt().records.slabs(); s != nullptr; s = s->next) {

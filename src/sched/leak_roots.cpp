@@ -105,8 +105,7 @@ class root_search {
       g_state state = one.state.load(std::memory_order_relaxed);
       // Of a run that is over: whoever still computes there has been found on its stack.
       if (one.epoch != epoch || state == g_state::frozen) return;
-      if (state == g_state::waiting &&
-          needs_somebody(one.reason.load(std::memory_order_relaxed))) {
+      if (state == g_state::waiting && needs_somebody(one.reason.load(std::memory_order_relaxed))) {
         good_ = good_ && scene_.waiting->push(&one);
       } else {
         marking_.live(one);

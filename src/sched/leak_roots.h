@@ -24,7 +24,7 @@ struct leak_scene {
   const platform::stop_threads* threads;
   // Of the caller: what lies below its stack pointer is the search's own.
   const platform::registers* caller;
-  platform::stack_bounds stack;      // of the calling thread
+  platform::stack_bounds stack;       // of the calling thread
   platform::page_array<g*>* waiting;  // out: candidates
 };
 

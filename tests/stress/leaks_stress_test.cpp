@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <atomic>
+#include <ctime>
 #include <deque>
 #include <functional>
 #include <list>
@@ -32,6 +32,12 @@ using namespace runnel;
 using namespace std::chrono_literals;
 
 using signal_chan = chan<int>;
+
+// The signal that stops a thread may end it early.
+void pass_in_the_kernel(int us) {
+  timespec time{0, us * 1000L};
+  nanosleep(&time, nullptr);
+}
 
 // One to wait, and one who ends that later, and is the only one who can.
 class plays {
@@ -81,7 +87,7 @@ class plays {
   static void pass_time(int us) {
     switch (us % 4) {
       case 0: sleep(std::chrono::microseconds(us)); break;
-      case 1: blocking([us] { usleep(static_cast<useconds_t>(us)); }); break;
+      case 1: blocking([us] { pass_in_the_kernel(us); }); break;
       case 2: test::compute_for(std::chrono::microseconds(us)); break;
       case 3:
         for (int i = 0; i < us / 100; ++i) yield();
@@ -130,7 +136,7 @@ class plays {
   void plain_thread() {
     all_.add(1);
     std::thread([this, c = awaited(), us = a_while()] {
-      usleep(static_cast<useconds_t>(us));
+      pass_in_the_kernel(us);
       c.send(1);
       all_.done();
     }).detach();
@@ -276,7 +282,7 @@ class plays {
   void in_blocking() {
     all_.go([c = awaited(), us = a_while()]() mutable {
       blocking([mine = std::exchange(c, {}), us] {
-        usleep(static_cast<useconds_t>(us));
+        pass_in_the_kernel(us);
         mine.try_send(1) || (go([mine] { mine.send(1); }), true);
       });
     });
@@ -366,7 +372,7 @@ class plays {
     std::thread([this, c = awaited(), us = a_while()]() mutable {
       static thread_local signal_chan of_thread;
       of_thread = std::exchange(c, {});
-      usleep(static_cast<useconds_t>(us));
+      pass_in_the_kernel(us);
       of_thread.send(1);
       all_.done();
     }).detach();

@@ -370,7 +370,7 @@ TEST_F(reachable_test, by_a_goroutine_inside_blocking) {
           blocking([&, mine = std::exchange(c, {})]() mutable {
             chan<int> really_mine = std::exchange(mine, {});
             inside = true;
-            while (!done) usleep(100);
+            while (!done) sched_yield();
             go([really_mine] { really_mine.send(1); });
           });
         });

@@ -4,8 +4,8 @@
 #include <malloc.h>
 #include <sys/mman.h>
 
-#include <cstdlib>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -127,7 +127,8 @@ TEST_F(heap_map_test, a_chunk_in_a_threads_cache_of_freed_ones_is_marked) {
 
 TEST_F(heap_map_test, a_chunk_that_looks_like_a_cache_without_its_marks_is_not_marked) {
   // As large as a cache, and with one list of one chunk.
-  auto chunk = std::make_unique<std::uintptr_t[]>(80), element = std::make_unique<std::uintptr_t[]>(3);
+  auto chunk = std::make_unique<std::uintptr_t[]>(80),
+       element = std::make_unique<std::uintptr_t[]>(3);
   reinterpret_cast<std::uint16_t*>(chunk.get())[0] = 1;
   chunk[16] = address(element.get());
   element[1] = 1;

@@ -62,7 +62,7 @@ TEST_F(stop_threads_test, every_thread_is_stopped_and_shows_a_stack_pointer_of_i
       bounds[i] = current_thread_stack();
       tids[i] = thread_id();
       ++running;
-      while (!done) usleep(i % 2 == 0 ? 1000 : 0);
+      while (!done) i % 2 == 0 ? poll(nullptr, 0, 1) : sched_yield();
     });
   }
   while (running != threads) std::this_thread::yield();
@@ -177,7 +177,7 @@ TEST_F(stop_threads_test, a_thread_that_blocks_the_signal_makes_it_fail_and_nobo
 std::atomic<int> urgent{0};
 
 TEST_F(stop_threads_test, the_programs_own_handler_is_there_again_afterwards) {
-  struct sigaction mine {}, old;
+  struct sigaction mine{}, old;
   mine.sa_handler = [](int) { ++urgent; };
   sigaction(SIGURG, &mine, &old);
   {
