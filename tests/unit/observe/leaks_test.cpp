@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "platform/sanitizer.h"
 #include "runnel/debug.h"
@@ -47,55 +49,175 @@ class leaks_test : public testing::Test {
   void SetUp() override {
     if (blind) GTEST_SKIP() << "the sanitizer's allocator does not tell where its memory is";
   }
+  // Exactly these are found, with any number of Ps.
+  template <class F>
+  void expect(names expected, F set_up) {
+    for (int procs : {1, 2, 8}) {
+      SCOPED_TRACE(procs);
+      run({.max_procs = procs}, [&] {
+        apart(set_up);
+        EXPECT_EQ(leaked(expected.size()), expected);
+      });
+    }
+  }
+  template <class F>
+  [[gnu::noinline]] static void apart(F& f) {
+    f();
+  }
 };
 
-[[gnu::noinline]] void ask_with_timeout() {
-  auto answer = make_chan<int>();
-  go({.name = "sender"}, [answer] { answer.send(42); });
-  sleep(1ms);
-}
-
 TEST_F(leaks_test, a_sender_whose_receiver_has_given_up) {
-  run([] {
-    ask_with_timeout();
-    EXPECT_EQ(leaked(1), names{"sender"});
+  expect({"sender"}, [] {
+    auto answer = make_chan<int>();
+    go({.name = "sender"}, [answer] { answer.send(42); });
   });
-}
-
-[[gnu::noinline]] void range_without_close() {
-  auto values = make_chan<int>();
-  go({.name = "range"}, [values] {
-    for (int v : values) (void)v;
-  });
-  values.send(1);
 }
 
 TEST_F(leaks_test, a_range_over_a_channel_that_nobody_closes) {
-  run([] {
-    range_without_close();
-    EXPECT_EQ(leaked(1), names{"range"});
+  expect({"range", "range"}, [] {
+    auto values = make_chan<int>();
+    for (int i = 0; i < 2; ++i) {
+      go({.name = "range"}, [values] {
+        for (int v : values) (void)v;
+      });
+    }
+    values.send(1);
   });
-}
-
-[[gnu::noinline]] void wait_without_done() {
-  auto all = std::make_shared<wait_group>();
-  all->add(2);
-  go([all] { all->done(); });
-  go({.name = "waiter"}, [all] { all->wait(); });
 }
 
 TEST_F(leaks_test, a_wait_for_a_done_that_was_forgotten) {
-  run([] {
-    wait_without_done();
-    EXPECT_EQ(leaked(1), names{"waiter"});
+  expect({"waiter"}, [] {
+    auto all = std::make_shared<wait_group>();
+    all->add(2);
+    go([all] { all->done(); });
+    go({.name = "waiter"}, [all] { all->wait(); });
   });
 }
 
-TEST_F(leaks_test, a_nil_channel) {
-  run([] {
-    go({.name = "nil"}, [] { chan<int>().recv(); });
-    EXPECT_EQ(leaked(1), names{"nil"});
+TEST_F(leaks_test, a_lock_whose_owner_has_ended) {
+  expect({"exclusive", "shared", "writer"}, [] {
+    auto mu = std::make_shared<mutex>();
+    auto rw = std::make_shared<shared_mutex>();
+    auto locked = make_chan<unit>();
+    go([mu, rw, locked] {
+      mu->lock();
+      rw->lock();
+      locked.close();
+    });
+    locked.recv();
+    go({.name = "exclusive"}, [mu] { mu->lock(); });
+    go({.name = "shared"}, [rw] { rw->lock_shared(); });
+    go({.name = "writer"}, [rw] { rw->lock(); });
   });
 }
+
+TEST_F(leaks_test, whatever_else_needs_somebody) {
+  expect({"cond", "once", "semaphore"}, [] {
+    struct all {
+      mutex mu;
+      cond<mutex> changed{mu};
+      semaphore none{1};
+      once never;
+    };
+    auto a = std::make_shared<all>();
+    a->none.acquire();
+    go({.name = "cond"}, [a] {
+      std::lock_guard hold(a->mu);
+      a->changed.wait();
+    });
+    go({.name = "semaphore"}, [a] { a->none.acquire(); });
+    // The first call of the once waits for the semaphore too.
+    auto begun = make_chan<unit>();
+    go({.name = "once"}, [a, begun] {
+      a->never.call([&] {
+        begun.close();
+        a->none.acquire();
+      });
+    });
+  });
+}
+
+TEST_F(leaks_test, a_select_of_channels_that_are_gone) {
+  expect({"select"}, [] {
+    go({.name = "select"}, [a = make_chan<int>(), b = make_chan<int>(1)] {
+      select(send(a, 1), recv(b), recv(chan<int>()));
+    });
+  });
+}
+
+TEST_F(leaks_test, nil_channels_and_a_select_without_cases) {
+  expect({"nil receive", "nil send", "select"}, [] {
+    go({.name = "nil receive"}, [] { chan<int>().recv(); });
+    go({.name = "nil send"}, [] { chan<int>().send(1); });
+    go({.name = "select"}, [] { select(); });
+  });
+}
+
+TEST_F(leaks_test, two_that_wait_for_each_other) {
+  expect({"a", "b"}, [] {
+    auto to_a = make_chan<int>(), to_b = make_chan<int>();
+    go({.name = "a"}, [=] {
+      to_a.recv();
+      to_b.send(1);
+    });
+    go({.name = "b"}, [=] {
+      to_b.recv();
+      to_a.send(1);
+    });
+  });
+}
+
+TEST_F(leaks_test, seen_from_a_plain_thread) {
+  run([] {
+    go({.name = "nil"}, [] { chan<int>().recv(); });
+    names found;
+    blocking([&] { std::thread([&] { found = leaked(1); }).join(); });
+    EXPECT_EQ(found, names{"nil"});
+  });
+}
+
+TEST_F(leaks_test, tells_what_stacks_tell) {
+  run([] {
+    std::uint64_t id = 0;
+    wait_group started;
+    started.add(1);
+    go({.name = "one"}, [&] {
+      id = goroutine_id();
+      started.done();
+      chan<int>().recv();
+    });
+    started.wait();
+    EXPECT_EQ(leaked(1), names{"one"});
+    auto all = debug::leaks();
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].id, id);
+    EXPECT_EQ(all[0].state, "chan receive (nil chan)");
+    EXPECT_EQ(all[0].creator, goroutine_id());
+    EXPECT_GT(all[0].frames.size(), 2u);
+    EXPECT_NE(to_string(all[0]).find("goroutine " + std::to_string(id) + " \"one\" [chan receive"),
+              std::string::npos);
+  });
+}
+
+TEST_F(leaks_test, a_hundred_thousand_are_found_in_less_than_three_seconds) {
+  constexpr std::size_t count = 100'000;
+  run([] {
+    for (std::size_t i = 0; i < count; ++i) {
+      go([c = make_chan<int>()] { c.recv(); });
+    }
+    std::size_t found = 0;
+    EXPECT_TRUE(test::eventually([&] {
+      auto begin = test::clock::now();
+      found = debug::leaks().size();
+      auto took = test::clock::now() - begin;
+      // An old address may hide one or two.
+      bool all = found >= count - 2;
+      EXPECT_TRUE(!all || took < 3s);
+      return all;
+    })) << found;
+  });
+}
+
+TEST_F(leaks_test, outside_of_a_run_there_are_none) { EXPECT_TRUE(debug::leaks().empty()); }
 
 }  // namespace
