@@ -19,6 +19,8 @@ constexpr std::uintptr_t top_offsets[] = {0x60, 0x58};
 // sizeof(malloc_state) since 2.26; where it is not, it is looked for.
 constexpr std::uintptr_t arena_size = 0x898;
 constexpr std::uintptr_t arena_size_max = 0x1000;
+// Where it has the bytes it got from the kernel.
+constexpr std::uintptr_t system_memory_offset = 0x888;
 // sizeof(heap_info): before 2.35, since.
 constexpr std::uintptr_t head_sizes[] = {0x20, 0x30, 0x40, 0x50};
 
@@ -92,6 +94,7 @@ bool heap_map::add_chain(std::uintptr_t head, std::uintptr_t first, std::uintptr
     starts_[starts_before + index / 64] |= std::uint64_t{1} << index % 64;
     fill_to((at - first) / granule);
     last = static_cast<std::uint32_t>(index);
+    last_chunk_ = at;
   });
   fill_to(granules);
   return regions_.push(added);
@@ -162,11 +165,34 @@ bool heap_map::build(std::span<const mapping> mappings) noexcept {
       for (; at < m.end; at += heap_alignment) add_arena_heap(at, m.end, mappings);
     }
   }
-  if (main_begin != 0) add_chain(main_begin, main_begin, main_end, true, false);
+  if (main_begin != 0 && add_chain(main_begin, main_begin, main_end, true, false)) {
+    find_main_arena(mappings, main_begin, main_end);
+  }
   std::sort(regions_.begin(), regions_.end(),
             [](const region& a, const region& b) { return a.begin < b.begin; });
   mark_cached();
   return true;
+}
+
+std::uintptr_t heap_map::main_arena_end() const noexcept {
+  return main_arena_ == 0 ? 0 : main_arena_ + arena_size;
+}
+
+// It is somewhere in a library's data, and has the address of the top chunk and the size of the heap at their places.
+void heap_map::find_main_arena(std::span<const mapping> mappings, std::uintptr_t begin,
+                               std::uintptr_t end) noexcept {
+  std::uintptr_t words[128];  // on a goroutine's stack, perhaps
+  for (const mapping& m : mappings) {
+    if (m.anonymous || m.shared || m.device || !m.readable || !m.writable) continue;
+    for (std::uintptr_t from = m.begin; from < m.end; from += sizeof words) {
+      std::size_t n = read_memory(from, words, std::min(sizeof words, m.end - from));
+      for (std::size_t i = 0; i < n / sizeof words[0]; ++i) {
+        if (words[i] != last_chunk_) continue;
+        std::uintptr_t arena = from + i * sizeof words[0] - top_offsets[0];
+        if (read_word(arena + system_memory_offset) == end - begin) main_arena_ = arena;
+      }
+    }
+  }
 }
 
 // Visits the chunks in the cache. False: it is none.

@@ -53,6 +53,10 @@ class heap_map {
 
   std::span<const region> regions() const noexcept { return {regions_.begin(), regions_.end()}; }
 
+  // The main heap's arena, a variable of glibc's: full of addresses of chunks. {0, 0}: not found.
+  std::uintptr_t main_arena_begin() const noexcept { return main_arena_; }
+  std::uintptr_t main_arena_end() const noexcept;
+
   // The chunk whose user's memory the address points into, or to the end of.
   chunk find(std::uintptr_t address) const noexcept;
 
@@ -76,6 +80,8 @@ class heap_map {
   template <class Visit>
   bool walk_cache(std::uintptr_t cache, Visit visit) const noexcept;
   void mark_cached() noexcept;
+  void find_main_arena(std::span<const mapping> mappings, std::uintptr_t begin,
+                       std::uintptr_t end) noexcept;
 
   page_array<region> regions_;
   page_array<std::uint64_t> starts_;
@@ -83,6 +89,8 @@ class heap_map {
   // For every granule of a region, the last chunk that begins before its end, as a bit's number in its region.
   page_array<std::uint32_t> last_start_;
   page_array<std::uintptr_t> cache_sized_;  // chunks
+  std::uintptr_t last_chunk_ = 0;           // of the chain that was added last
+  std::uintptr_t main_arena_ = 0;
 };
 
 }  // namespace runnel::platform

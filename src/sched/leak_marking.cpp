@@ -49,6 +49,7 @@ bool leak_marking::prepare(std::span<const platform::mapping> mappings) noexcept
     records += (s.end - s.begin) / s.block;
   }
   for_each_range([&](std::uintptr_t begin, std::uintptr_t end) {
+    if (begin == end) return;
     lowest_ = std::min(lowest_, begin);
     highest_ = std::max(highest_, end);
   });

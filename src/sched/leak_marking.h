@@ -58,6 +58,7 @@ class leak_marking {
     for (const arena& a : arenas_) visit(a.begin, a.end);
     for (const slab& s : slabs_) visit(s.begin, s.end);
     for (const auto& r : heap_.regions()) visit(r.head, r.end);
+    visit(heap_.main_arena_begin(), heap_.main_arena_end());
   }
 
  private:

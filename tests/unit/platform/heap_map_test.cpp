@@ -137,6 +137,19 @@ TEST_F(heap_map_test, a_chunk_that_looks_like_a_cache_without_its_marks_is_not_m
   EXPECT_TRUE(map_.mark(map_.find(address(element.get()))));
 }
 
+TEST_F(heap_map_test, the_main_arena_is_found_in_the_librarys_data) {
+  build();
+  std::uintptr_t begin = map_.main_arena_begin(), end = map_.main_arena_end();
+  ASSERT_NE(begin, 0u);
+  // Its lists of freed chunks begin and end with itself.
+  int of_itself = 0;
+  for (std::uintptr_t at = begin; at < end; at += 8) {
+    auto word = *reinterpret_cast<const std::uintptr_t*>(at);
+    of_itself += word >= begin && word < end;
+  }
+  EXPECT_GT(of_itself, 100);
+}
+
 TEST_F(heap_map_test, a_chunk_is_marked_once) {
   auto memory = std::make_unique<char[]>(100);
   build();
