@@ -26,6 +26,14 @@ inline void* switch_context(void*& save, void* load, void* value) noexcept {
   return runnel_context_switch(&save, load, value);
 }
 
+// Bytes below a new context's top that are never those of what the entry function calls: there lies first the context, and
+// then the entry function's frame, which on aarch64 may be smaller than that.
+#if defined(__x86_64__)
+inline constexpr std::size_t entry_frame_size = 72;
+#elif defined(__aarch64__)
+inline constexpr std::size_t entry_frame_size = 0;
+#endif
+
 // Lays out a context below `top` (16-byte aligned) that, when first resumed, calls
 // entry(argument, value passed to the switch). Returns the context.
 inline void* make_context(void* top, entry_function entry, void* argument) noexcept {

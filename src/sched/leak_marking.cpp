@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/context.h"
 #include "sched/runtime.h"
 
 namespace runnel::sched {
@@ -78,10 +79,11 @@ bool leak_marking::in_arena(std::uintptr_t value, finder by) noexcept {
   if (s == nullptr || s->live) return true;
   const g& one = *place_g(place(*a, value));
   if (one.state.load(std::memory_order_relaxed) == g_state::idle) return true;
-  // Below its stack pointer is nothing any more.
-  if (value >= lowest_used(*s, one) && (value < number(&one) || by == finder::thread)) {
-    make_live(*s, one);
-  }
+  // Below its stack pointer is nothing any more. That itself, and the one it began with, were in the hands of whoever
+  // switched to it; there lie frames of the runtime.
+  bool frames =
+      value < number(&one) - platform::entry_frame_size && value != number(one.context.sp);
+  if (value >= lowest_used(*s, one) && (frames || by == finder::thread)) make_live(*s, one);
   return true;
 }
 
