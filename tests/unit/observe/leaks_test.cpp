@@ -56,6 +56,7 @@ class leaks_test : public testing::Test {
       SCOPED_TRACE(procs);
       run({.max_procs = procs}, [&] {
         apart(set_up);
+        wipe();
         EXPECT_EQ(leaked(expected.size()), expected);
       });
     }
