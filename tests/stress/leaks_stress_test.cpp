@@ -413,8 +413,8 @@ TEST(leaks_stress, nobody_who_wakes_later_is_ever_reported) {
   for (int procs : {1, 2, 8}) {
     run({.max_procs = procs}, [&] {
       std::atomic<bool> done{false};
-      // That the searches see anything at all.
-      go({.name = "leaked"}, [] { signal_chan().recv(); });
+      // That the searches see anything at all. Many, for old addresses may hide some.
+      for (int i = 0; i < 20; ++i) go({.name = "leaked"}, [] { signal_chan().recv(); });
       watcher by_thread, by_goroutine;
       std::thread thread([&] { by_thread.look_until(done); });
       wait_group watching;
@@ -435,7 +435,6 @@ TEST(leaks_stress, nobody_who_wakes_later_is_ever_reported) {
       done = true;
       watching.wait();
       blocking([&] { thread.join(); });
-      // An old address may hide it for a while from one of them.
       EXPECT_TRUE(by_thread.right + by_goroutine.right > 0 || test::sanitized);
       for (const watcher* w : {&by_thread, &by_goroutine}) {
         EXPECT_EQ(w->wrong, "");
