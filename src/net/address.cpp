@@ -65,7 +65,7 @@ struct lookup {
   }
 };
 
-// Asks on a goroutine of its own where somebody may lose patience: the C library knows no cancellation.
+// Asks on a goroutine of its own, since somebody may lose patience: the C library knows no cancellation.
 failure ask_until(const context& ctx, const std::shared_ptr<lookup>& what) {
   auto done = make_chan<unit>(1);
   go([what, done] {
@@ -92,6 +92,11 @@ failure meaning_of(const lookup& asked) noexcept {
 
 bool is_number(const std::string& text) noexcept {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+bool is_port(const std::string& number) noexcept {
+  constexpr std::size_t digits_max = 5;
+  return number.size() <= digits_max && std::stoul(number) <= 65535;
 }
 
 }  // namespace
@@ -127,6 +132,11 @@ failure resolve_address(const context* ctx, const network_kind& kind, std::strin
   if (!split(text, asked->host, asked->port) || asked->port.empty()) {
     return failure::of(errc::bad_address);
   }
+  // The C library would take such numbers modulo 65536, and a name up to its first zero byte.
+  if (text.find('\0') != std::string_view::npos ||
+      (is_number(asked->port) && !is_port(asked->port))) {
+    return failure::of(errc::bad_address);
+  }
   asked->hints.ai_family = kind.family;
   asked->hints.ai_socktype = kind.type;
   asked->hints.ai_flags = AI_NUMERICHOST | (is_number(asked->port) ? AI_NUMERICSERV : 0);
@@ -135,7 +145,7 @@ failure resolve_address(const context* ctx, const network_kind& kind, std::strin
   asked->ask();
   if (asked->result == EAI_NONAME && !asked->host.empty()) {
     asked->hints.ai_flags &= ~AI_NUMERICHOST;
-    if (ctx != nullptr) {
+    if (ctx != nullptr && goroutine_id() != 0) {
       if (failure late = ask_until(*ctx, asked)) return late;
     } else {
       blocking([&] { asked->ask(); });
@@ -146,6 +156,20 @@ failure resolve_address(const context* ctx, const network_kind& kind, std::strin
     found.emplace_back(one->ai_addr, one->ai_addrlen);
   }
   return found.empty() ? failure::of(errc::host_not_found) : failure{};
+}
+
+bool order_for_listening(const network_kind& kind, std::string_view text,
+                         std::vector<endpoint>& found) {
+  bool everywhere = text.starts_with(':') && kind.family == AF_UNSPEC;
+  int first = everywhere ? AF_INET6 : AF_INET;
+  // Not stable_partition: for that, Clang 19 finds fault with the library of GCC 12.
+  std::vector<endpoint> others;
+  std::erase_if(found, [&](const endpoint& one) {
+    if (one.family() != first) others.push_back(one);
+    return one.family() != first;
+  });
+  found.insert(found.end(), others.begin(), others.end());
+  return everywhere;
 }
 
 result<std::vector<endpoint>> resolve(const context& ctx, std::string_view network,

@@ -26,4 +26,8 @@ enum class purpose { listen, dial };
 failure resolve_address(const context* ctx, const network_kind& kind, std::string_view text,
                         purpose why, std::vector<endpoint>& found);
 
+// Puts first what is to be listened at. True: a socket for both versions of IP, since the host was left out.
+bool order_for_listening(const network_kind& kind, std::string_view text,
+                         std::vector<endpoint>& found);
+
 }  // namespace runnel::net

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 namespace runnel::net {
 namespace {
@@ -16,6 +17,15 @@ const sockaddr_in& v4(const sockaddr* address) noexcept {
 }
 const sockaddr_in6& v6(const sockaddr* address) noexcept {
   return *reinterpret_cast<const sockaddr_in6*>(address);
+}
+
+// An address of either version, with its zone; IPv4's mapped.
+std::pair<in6_addr, std::uint32_t> as_six(const sockaddr* address) noexcept {
+  if (address->sa_family == AF_INET6) return {v6(address).sin6_addr, v6(address).sin6_scope_id};
+  in6_addr mapped{};
+  mapped.s6_addr[10] = mapped.s6_addr[11] = 0xff;
+  std::memcpy(&mapped.s6_addr[12], &v4(address).sin_addr, sizeof(in_addr));
+  return {mapped, 0};
 }
 
 }  // namespace
@@ -75,7 +85,13 @@ std::string endpoint::to_string() const {
 }
 
 bool operator==(const endpoint& a, const endpoint& b) noexcept {
-  return a.size_ == b.size_ && std::memcmp(a.storage_.bytes, b.storage_.bytes, a.size_) == 0;
+  if (a.family() == AF_UNIX || b.family() == AF_UNIX || a.size_ == 0 || b.size_ == 0) {
+    return a.size_ == b.size_ && std::memcmp(a.storage_.bytes, b.storage_.bytes, a.size_) == 0;
+  }
+  if (a.port() != b.port()) return false;
+  auto [six_a, zone_a] = as_six(a.address());
+  auto [six_b, zone_b] = as_six(b.address());
+  return zone_a == zone_b && std::memcmp(&six_a, &six_b, sizeof six_a) == 0;
 }
 
 }  // namespace runnel::net

@@ -10,23 +10,49 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "net/socket.h"
 
 namespace runnel {
 namespace {
 
-// Whether there is nothing to wait for. Duplicates share the state of what is open, and O_NONBLOCK does not matter: nothing
-// is read here.
-bool is_ready(int fd, short events) noexcept {
+// Whether there is nothing to wait for: 1, or 0; -1: errno says why that cannot be known. Duplicates share the state of what is
+// open, and O_NONBLOCK does not matter: nothing is read here.
+int is_ready(int fd, short events) noexcept {
   pollfd one{fd, events, 0};
-  return ::poll(&one, 1, 0) != 0;
+  int n = ::poll(&one, 1, 0);
+  if (fd < 0 || (n == 1 && (one.revents & POLLNVAL) != 0)) {
+    errno_ref() = EBADF;
+    return -1;
+  }
+  if (n < 0 && errno_ref() == EINTR) errno_ref() = EAGAIN;
+  return n > 0 ? 1 : (n < 0 ? -1 : 0);
+}
+
+// A plain thread may as well wait there.
+net::failure poll_until(int fd, short events, std::int64_t until) noexcept {
+  for (;;) {
+    std::int64_t left = until == platform::time_never ? 0 : until - platform::nanotime();
+    if (left < 0) return net::failure::of(net::errc::timed_out);
+    timespec limit{left / 1'000'000'000, left % 1'000'000'000};
+    pollfd one{fd, events, 0};
+    int n = ppoll(&one, 1, until == platform::time_never ? nullptr : &limit, nullptr);
+    if (n > 0) return {};
+    if (n < 0 && errno_ref() != EINTR) return net::failure::of(errno_ref());
+  }
 }
 
 }  // namespace
 
 std::error_code fd_wait(int fd, fd_event what, time_point deadline) {
   short events = what == fd_event::readable ? POLLIN | POLLRDHUP : POLLOUT;
-  if (is_ready(fd, events)) return {};
+  int ready = is_ready(fd, events);
+  if (ready > 0) return {};
+  if (ready < 0) return net::error_of("wait", net::failure::of(errno_ref()));
+  if (goroutine_id() == 0) {
+    return net::error_of("wait", poll_until(fd, events, net::nanotime_of(deadline)));
+  }
   int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (own < 0) return net::error_of("wait", net::failure::of(errno_ref()));
   net::socket waiting;
@@ -36,10 +62,13 @@ std::error_code fd_wait(int fd, fd_event what, time_point deadline) {
   wait::direction d = what == fd_event::readable ? wait::direction::read : wait::direction::write;
   waiting.set_deadline(d, net::nanotime_of(deadline));
   // The first events come with the registration, and say nothing new.
-  while (!is_ready(fd, events)) {
-    if (net::failure why = waiting.wait_for(d)) return net::error_of("wait", why);
-  }
-  return {};
+  net::failure why;
+  waiting.repeat(d, why, [&](int registered) {
+    int now = is_ready(registered, events);
+    if (now == 0) errno_ref() = EAGAIN;
+    return now > 0 ? 0 : -1;
+  });
+  return net::error_of("wait", why);
 }
 
 }  // namespace runnel

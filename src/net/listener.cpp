@@ -13,29 +13,49 @@
 #include "base/check.h"
 #include "net/address.h"
 #include "net/stream_socket.h"
+#include "platform/clock.h"
 
 namespace runnel::net {
 
 struct listener::impl {
-  explicit impl(const char* network) noexcept : network(network) {}
   ~impl() { close(); }
 
   void close() noexcept {
-    if (!socket.close() || path.empty()) return;
+    if (!socket.close() || path.empty() || !owns_path.load(std::memory_order_relaxed)) return;
     unlink(path.c_str());
   }
 
-  const char* const network;
+  // Of every connection, too: made once.
+  void set_name(const char* network) {
+    name = std::make_shared<const std::string>(std::string(network) + " " + address.to_string());
+  }
+
+  // Tells about a shortage, but not again and again.
+  void tell(int error) noexcept {
+    std::int64_t now = platform::nanotime();
+    std::int64_t before = told_at.load(std::memory_order_relaxed);
+    if (before != 0 && now - before < tell_again_ns) return;
+    if (!told_at.compare_exchange_strong(before, now, std::memory_order_relaxed)) return;
+    std::string text = "runnel: accept " + *name + ": " + std::strerror(error) +
+                       "; connections wait in the backlog" +
+                       (error == EMFILE ? ". See RLIMIT_NOFILE.\n" : ".\n");
+    base::write_error(text);
+  }
+
+  static constexpr std::int64_t tell_again_ns = 60'000'000'000;
+
   net::socket socket;
   endpoint address;
+  std::shared_ptr<const std::string> name;
   std::string path;  // of a Unix socket that we have made
-  std::atomic<bool> shortage_told{false};
+  std::atomic<bool> owns_path{true};
+  std::atomic<std::int64_t> told_at{0};
 };
 
 namespace {
 
-constexpr std::chrono::milliseconds shortage_pause_min{5};
-constexpr std::chrono::milliseconds shortage_pause_max{1000};
+constexpr std::int64_t shortage_pause_min_ns = 5'000'000;
+constexpr std::int64_t shortage_pause_max_ns = 1'000'000'000;
 
 int open_socket(const network_kind& kind, const endpoint& at, bool both_versions,
                 const listen_options& how, int& fd) noexcept {
@@ -44,28 +64,18 @@ int open_socket(const network_kind& kind, const endpoint& at, bool both_versions
   int on = 1;
   int off = 0;
   if (at.family() != AF_UNIX) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (how.reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  bool set = !how.reuse_port || at.family() == AF_UNIX ||
+             setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
   if (at.family() == AF_INET6) {
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, both_versions ? &off : &on, sizeof on);
   }
-  if (bind(fd, at.address(), at.size()) != 0 ||
+  if (!set || bind(fd, at.address(), at.size()) != 0 ||
       ::listen(fd, how.backlog > 0 ? how.backlog : SOMAXCONN) != 0) {
     int error = errno_ref();
     ::close(fd);
     return error;
   }
   return 0;
-}
-
-// A host left out means both versions of IP, by one socket: IPv6's comes first then.
-void prefer_both(std::vector<endpoint>& addresses) {
-  // Not stable_partition: for that, Clang 19 finds fault with the library of GCC 12.
-  std::vector<endpoint> others;
-  std::erase_if(addresses, [&](const endpoint& one) {
-    if (one.family() != AF_INET6) others.push_back(one);
-    return one.family() != AF_INET6;
-  });
-  addresses.insert(addresses.end(), others.begin(), others.end());
 }
 
 bool is_shortage(const failure& why) noexcept {
@@ -77,7 +87,9 @@ bool is_shortage(const failure& why) noexcept {
 bool is_of_the_connection(const failure& why) noexcept {
   return !why.ours &&
          (why.number == ECONNABORTED || why.number == EPROTO || why.number == EPERM ||
-          why.number == ENETDOWN || why.number == EHOSTUNREACH || why.number == ENETUNREACH);
+          why.number == ENETDOWN || why.number == EHOSTUNREACH || why.number == ENETUNREACH ||
+          why.number == EHOSTDOWN || why.number == ENONET || why.number == ENOPROTOOPT ||
+          why.number == EOPNOTSUPP);
 }
 
 }  // namespace
@@ -92,17 +104,17 @@ result<listener> listen(std::string_view network, std::string_view address, list
   if (failure why = resolve_address(nullptr, kind, address, purpose::listen, found)) {
     return std::unexpected(error_of("listen", where, why));
   }
-  bool everywhere = address.starts_with(':') && kind.family == AF_UNSPEC;
-  if (everywhere) prefer_both(found);
+  bool everywhere = order_for_listening(kind, address, found);
   int error = 0;
   for (const endpoint& at : found) {
     int fd = -1;
     error = open_socket(kind, at, everywhere, how, fd);
     if (error != 0) continue;
-    auto made = std::make_shared<listener::impl>(kind.name);
+    auto made = std::make_shared<listener::impl>();
     error = made->socket.adopt(fd);
     if (error != 0) break;
     made->address = made->socket.local();
+    made->set_name(kind.name);
     if (at.family() == AF_UNIX && address[0] != '@') made->path = address;
     return listener(std::move(made));
   }
@@ -128,47 +140,45 @@ result<listener> listener::from_fd(int fd) {
   auto* any = reinterpret_cast<sockaddr*>(&address);
   endpoint at;
   if (getsockname(fd, any, &size) == 0) at = endpoint(any, size);
-  auto made = std::make_shared<impl>(at.family() == AF_UNIX ? "unix" : "tcp");
-  if (int error = made->socket.adopt(fd)) {
+  auto made = std::make_shared<impl>();
+  if (int error = made->socket.try_adopt(fd)) {
     return std::unexpected(error_of("listen", failure::of(error)));
   }
   made->address = at;
+  made->set_name(at.family() == AF_UNIX ? "unix" : "tcp");
   return listener(std::move(made));
 }
 
 result<conn> listener::accept() const {
-  auto pause = shortage_pause_min;
+  std::int64_t pause_ns = shortage_pause_min_ns;
   for (;;) {
     failure why;
     int fd = impl_->socket.repeat(wait::direction::read, why, [](int listening) {
       return accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     });
     if (fd >= 0) {
-      auto made = std::make_shared<stream_socket>(impl_->network);
+      auto made = std::make_shared<stream_socket>(impl_->name);
       if (int error = made->adopt(fd)) {
-        return std::unexpected(error_of("accept", failure::of(error)));
+        return std::unexpected(error_of("accept", *impl_->name, failure::of(error)));
       }
-      impl_->shortage_told.store(false, std::memory_order_relaxed);
       return conn(std::move(made));
     }
     if (is_of_the_connection(why)) continue;
-    if (!is_shortage(why)) {
-      std::string operation = std::string("accept ") + impl_->network;
-      return std::unexpected(error_of(operation, impl_->address.to_string(), why));
+    if (is_shortage(why)) {
+      impl_->tell(why.number);
+      why = impl_->socket.pause(wait::direction::read, platform::nanotime() + pause_ns);
+      pause_ns = std::min(2 * pause_ns, shortage_pause_max_ns);
+      if (!why) continue;
     }
-    if (!impl_->shortage_told.exchange(true, std::memory_order_relaxed)) {
-      std::string text = "runnel: accept " + impl_->address.to_string() + ": " +
-                         std::strerror(why.number) +
-                         "; connections wait in the backlog. See RLIMIT_NOFILE.\n";
-      base::write_error(text);
-    }
-    sleep(pause);
-    pause = std::min(2 * pause, shortage_pause_max);
+    return std::unexpected(error_of("accept", *impl_->name, why));
   }
 }
 
 endpoint listener::addr() const { return impl_->address; }
 void listener::close() const { impl_->close(); }
+void listener::set_unlink_on_close(bool on) const {
+  impl_->owns_path.store(on, std::memory_order_relaxed);
+}
 int listener::fd() const noexcept { return impl_->socket.fd(); }
 void listener::set_deadline(time_point when) const {
   impl_->socket.set_deadline(wait::direction::read, nanotime_of(when));

@@ -1,5 +1,6 @@
 #include "runnel/net/packet_conn.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,17 +12,34 @@
 namespace runnel::net {
 
 struct packet_conn::impl {
-  explicit impl(const char* network) noexcept : network(network) {}
   ~impl() { close(); }
 
   void close() noexcept {
     if (socket.close() && !path.empty()) unlink(path.c_str());
   }
 
-  const char* const network;
+  std::string network;
+  std::string name;  // for messages: "udp 127.0.0.1:53"
   net::socket socket;
   std::string path;
 };
+
+namespace {
+
+// -1: the error is in `why`.
+int open_socket(const network_kind& kind, const endpoint& at, bool both_versions, failure& why) {
+  int fd = ::socket(at.family(), kind.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int v6_only = both_versions ? 0 : 1;
+  if (fd >= 0 && at.family() == AF_INET6) {
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
+  }
+  if (fd >= 0 && bind(fd, at.address(), at.size()) == 0) return fd;
+  why = failure::of(errno_ref());
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
+}  // namespace
 
 result<packet_conn> listen_packet(std::string_view network, std::string_view address) {
   network_kind kind;
@@ -31,19 +49,18 @@ result<packet_conn> listen_packet(std::string_view network, std::string_view add
   std::string where = std::string(network) + " " + std::string(address);
   std::vector<endpoint> found;
   failure why = resolve_address(nullptr, kind, address, purpose::listen, found);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const endpoint& at = found[i];
-    int fd = ::socket(at.family(), kind.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && bind(fd, at.address(), at.size()) == 0) {
-      auto made = std::make_shared<packet_conn::impl>(kind.name);
-      if (int error = made->socket.adopt(fd)) {
-        return std::unexpected(error_of("listen", where, failure::of(error)));
-      }
-      if (at.family() == AF_UNIX && address[0] != '@') made->path = address;
-      return packet_conn(std::move(made));
+  bool both_versions = order_for_listening(kind, address, found);
+  for (const endpoint& at : found) {
+    int fd = open_socket(kind, at, both_versions, why);
+    if (fd < 0) continue;
+    auto made = std::make_shared<packet_conn::impl>();
+    if (int error = made->socket.adopt(fd)) {
+      return std::unexpected(error_of("listen", where, failure::of(error)));
     }
-    why = failure::of(errno_ref());
-    if (fd >= 0) ::close(fd);
+    made->network = kind.name;
+    made->name = made->network + " " + made->socket.local().to_string();
+    if (at.family() == AF_UNIX && address[0] != '@') made->path = address;
+    return packet_conn(std::move(made));
   }
   return std::unexpected(error_of("listen", where, why));
 }
@@ -62,7 +79,7 @@ result<packet_conn::received> packet_conn::read_from(std::span<std::byte> into) 
     message.msg_iovlen = 1;
     return recvmsg(fd, &message, 0);
   });
-  if (n < 0) return std::unexpected(error_of("read", impl_->network, why));
+  if (n < 0) return std::unexpected(error_of("read", impl_->name, why));
   got.size = static_cast<std::size_t>(n);
   got.truncated = (message.msg_flags & MSG_TRUNC) != 0;
   got.from = endpoint(reinterpret_cast<sockaddr*>(&from), message.msg_namelen);
@@ -75,7 +92,9 @@ result<std::size_t> packet_conn::write_to(std::span<const std::byte> what,
   ssize_t n = impl_->socket.repeat(wait::direction::write, why, [&](int fd) {
     return sendto(fd, what.data(), what.size(), MSG_NOSIGNAL, to.address(), to.size());
   });
-  if (n < 0) return std::unexpected(error_of("write", impl_->network, why));
+  if (n < 0) {
+    return std::unexpected(error_of("write", impl_->network + " " + to.to_string(), why));
+  }
   return static_cast<std::size_t>(n);
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 // A socket that never blocks a thread: tries, and waits where the kernel says EAGAIN.
 //
-// Invariant: whoever uses the number fd holds a use of the descriptor; it is closed when the last one is given back.
+// Invariant: whoever uses the number fd holds a use of the descriptor; it is closed when the last one is given back. Who
+// waits holds none. The descriptor is the socket's until its end, so that a late call finds it closed, not in use anew.
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cerrno>
@@ -25,7 +27,13 @@ class socket {
   socket() noexcept = default;
   // Takes over a socket that does not block. On failure it is closed, and the errno returned.
   int adopt(int fd) noexcept;
-  ~socket() { close(); }
+  // The same, but on failure it is the caller's still.
+  int try_adopt(int fd) noexcept;
+  ~socket() {
+    if (descriptor_ == nullptr) return;
+    descriptor_->close();
+    descriptor_->disown();
+  }
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
 
@@ -35,47 +43,57 @@ class socket {
   int fd() const noexcept { return descriptor_ != nullptr ? descriptor_->fd() : -1; }
 
   // Calls attempt(fd) until it returns something other than -1 with errno EAGAIN, waiting in between. Returns what it
-  // returned; -1: the errno is in `error`, or error is an errc.
+  // returned; -1: the errno is in `error`, or error is an errc. What would not have to wait fails after the deadline, too.
   template <class Attempt>
   auto repeat(wait::direction d, failure& error, Attempt attempt) noexcept -> decltype(attempt(0)) {
+    std::uint32_t seen;
+    return repeat(d, error, seen, attempt);
+  }
+  // `seen`: the count of events before the last attempt.
+  template <class Attempt>
+  auto repeat(wait::direction d, failure& error, std::uint32_t& seen, Attempt attempt) noexcept
+      -> decltype(attempt(0)) {
     using number = decltype(attempt(0));
-    if (!descriptor_->acquire()) {
-      error = failure::of(errc::closed);
-      return number{-1};
-    }
-    number n;
     for (;;) {
-      descriptor_->clear(d);
-      n = attempt(descriptor_->fd());
-      if (n >= 0) break;
-      int code = errno_ref();
+      if (!descriptor_->acquire()) {
+        error = failure::of(errc::closed);
+        return number{-1};
+      }
+      seen = descriptor_->events(d);
+      bool late = descriptor_->is_late(d);
+      number n = late ? number{-1} : attempt(descriptor_->number());
+      int code = n < 0 ? errno_ref() : 0;
+      descriptor_->release();
+      if (late) {
+        error = failure::of(errc::timed_out);
+        return n;
+      }
+      if (n >= 0) return n;
       if (code == EINTR) continue;
       if (code != EAGAIN && code != EWOULDBLOCK) {
         error = failure::of(code);
-        break;
+        return n;
       }
-      wait::io_outcome how = descriptor_->wait(d);
-      if (how == wait::io_outcome::ready) continue;
-      error = failure::of(how == wait::io_outcome::closed ? errc::closed : errc::timed_out);
-      break;
+      error = after(descriptor_->wait(d, seen));
+      if (error) return n;
     }
-    descriptor_->release();
-    return n;
   }
 
   // As recv, of a stream that is never short unless it is drained.
   ssize_t receive(std::span<std::byte> into, failure& error) noexcept {
-    if (descriptor_->take_drained()) {
-      if ((error = wait_for(wait::direction::read))) return -1;
+    std::uint32_t seen;
+    if (descriptor_->take_drained(seen)) {
+      error = after(descriptor_->wait(wait::direction::read, seen));
+      if (error) return -1;
     }
-    ssize_t n = repeat(wait::direction::read, error,
+    ssize_t n = repeat(wait::direction::read, error, seen,
                        [&](int fd) { return recv(fd, into.data(), into.size(), 0); });
-    if (n > 0 && static_cast<std::size_t>(n) < into.size()) descriptor_->note_drained();
+    if (n > 0 && static_cast<std::size_t>(n) < into.size()) descriptor_->note_drained(seen);
     return n;
   }
 
-  // As waiting, without an attempt: until connect is done, for one.
-  failure wait_for(wait::direction d) noexcept;
+  // Lets time pass: until then (nanotime), or the deadline, or close.
+  failure pause(wait::direction d, std::int64_t until) noexcept;
 
   void set_deadline(wait::direction d, std::int64_t when) noexcept {
     descriptor_->set_deadline(d, when);
@@ -85,7 +103,7 @@ class socket {
   template <class Use>
   int with(Use use) noexcept {
     if (!descriptor_->acquire()) return EBADF;
-    int result = use(descriptor_->fd());
+    int result = use(descriptor_->number());
     descriptor_->release();
     return result;
   }
@@ -94,6 +112,8 @@ class socket {
   endpoint remote() noexcept;
 
  private:
+  static failure after(wait::io_outcome how) noexcept;
+
   wait::descriptor* descriptor_ = nullptr;
 };
 

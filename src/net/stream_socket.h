@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <string>
 
 #include "net/socket.h"
 #include "runnel/net/conn.h"
@@ -11,8 +12,9 @@ namespace runnel::net {
 
 class stream_socket final : public detail::stream {
  public:
-  explicit stream_socket(const char* network) noexcept
-      : network_(network), tcp_(std::strcmp(network, "tcp") == 0) {}
+  // name: for messages, the network and the address that the program knows: "tcp 127.0.0.1:80".
+  explicit stream_socket(std::shared_ptr<const std::string> name) noexcept
+      : name_(std::move(name)), tcp_(name_->starts_with("tcp")) {}
   // As socket::adopt; then sets what every connection has: for TCP no delay, and keep-alive.
   int adopt(int fd) noexcept;
 
@@ -30,15 +32,23 @@ class stream_socket final : public detail::stream {
   endpoint local() const override { return socket_.local(); }
   endpoint remote() const override { return socket_.remote(); }
   int fd() const noexcept override { return socket_.fd(); }
+  std::error_code set_option(int level, int option, int value) override;
 
   socket& raw() noexcept { return socket_; }
 
  private:
-  std::error_code error(const char* operation, failure what) const noexcept;
+  std::error_code error(const char* operation, failure what) const noexcept {
+    return error_of(operation, *name_, what);
+  }
 
-  const char* const network_;  // "tcp", "unix"
+  const std::shared_ptr<const std::string> name_;
   const bool tcp_;
   mutable socket socket_;
 };
+
+// Bytes of a file through memory, for streams and files that the kernel does not connect. As send_file; failed: the
+// reading of the file.
+result<std::uint64_t> copy_file(detail::stream& to, std::string_view name, int file,
+                                std::uint64_t offset, std::uint64_t count);
 
 }  // namespace runnel::net

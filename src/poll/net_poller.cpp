@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <climits>
 
+#include "base/sync_policy.h"
 #include "platform/keep_errno.h"
 
 #ifndef SYS_epoll_pwait2
@@ -99,19 +100,24 @@ std::size_t net_poller::poll(std::int64_t until, ready_list& ready) noexcept {
     if (name == 0) {
       // Whoever polls without waiting leaves the bell to whoever waits: it is heard again.
       if (until == 0) continue;
-      ringing_.store(false, std::memory_order_seq_cst);
+      // In this order: a ring between the two would be silenced, and no later one could follow it.
       std::uint64_t rings;
       [[maybe_unused]] ssize_t rc =
           read(bell_.load(std::memory_order_relaxed), &rings, sizeof rings);
+      ringing_.exchange(false, std::memory_order_seq_cst);
+      // Who rang in between, and so did not ring, did before what we look for from here on.
+      base::hardware::fence();
       continue;
     }
     constexpr std::uint32_t reads = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR;
     constexpr std::uint32_t writes = EPOLLOUT | EPOLLHUP | EPOLLERR;
+    constexpr std::uint32_t others = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
     unsigned which = ((events[i].events & reads) != 0 ? readable : 0u) |
                      ((events[i].events & writes) != 0 ? writable : 0u) |
-                     ((events[i].events & EPOLLPRI) != 0 ? urgent : 0u);
+                     ((events[i].events & others) != 0 ? beyond : 0u);
     auto* source = reinterpret_cast<event_source*>(name & ((std::uint64_t{1} << tag_shift) - 1));
-    source->deliver(*source, static_cast<std::uint16_t>(name >> tag_shift), which, ready);
+    auto deliver = source->deliver.load(std::memory_order_acquire);
+    deliver(*source, static_cast<std::uint16_t>(name >> tag_shift), which, ready);
     ++delivered;
   }
   return delivered;

@@ -8,8 +8,8 @@
 //
 // Invariants
 //   add(fd, source, tag) was done, remove(fd) not  =>  an edge of fd is delivered as (source, tag), to one thread
-//   interrupt() happened after a poll() began      =>  that poll, or another one under way, returns
-// Any thread may call anything.
+//   interrupt() happened after a poll() that waits began  =>  that poll returns
+// Any thread may call anything, but one at a time polls and waits: there is one bell, and whoever hears it silences it.
 
 #include <atomic>
 #include <cstdint>
@@ -29,14 +29,15 @@ using ready_list = base::intrusive_queue<ready_node>;
 enum io_event : unsigned {
   readable = 1,  // or at its end, or in error
   writable = 2,
-  urgent = 4,  // data out of band
+  beyond = 4,  // something besides bytes in order: urgent data, the end, an error
 };
 
 // What events are about. Its memory is never given back.
 struct alignas(64) event_source {
   // Adds to the list whoever can go on now. Neither waits nor allocates.
-  void (*deliver)(event_source&, std::uint16_t tag, unsigned events,
-                  ready_list&) noexcept = nullptr;
+  using deliver_function = void (*)(event_source&, std::uint16_t tag, unsigned events,
+                                    ready_list&) noexcept;
+  std::atomic<deliver_function> deliver{nullptr};  // set once, before the first add
   event_source* next_free = nullptr;
 };
 

@@ -48,10 +48,11 @@ bool is_ours(int tid) noexcept {
 
 bool may_end_in_deadlock() noexcept {
   runtime& r = rt();
-  if (r.deadlock == deadlock_check::off) return false;
+  deadlock_check how = r.deadlock.load(std::memory_order_relaxed);
+  if (how == deadlock_check::off) return false;
   if (outlook now = look(); now != outlook::nothing_can_run) return now == outlook::moving;
   if (r.threads_waiting.load(std::memory_order_relaxed) != 0) return true;
-  if (r.deadlock == deadlock_check::automatic && !platform::all_threads_are(&is_ours)) return true;
+  if (how == deadlock_check::automatic && !platform::all_threads_are(&is_ours)) return true;
   // Again: a thread may have woken somebody, and ended, before we looked for it.
   if (look() != outlook::nothing_can_run) return true;
   base::fatal("all goroutines are asleep - deadlock!");

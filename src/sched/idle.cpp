@@ -19,13 +19,23 @@ m* take_idle_m_locked() noexcept {
     found->next_idle = nullptr;
     return found;
   }
-  if (r.sleeper != nullptr && r.gate.idle() == 0) {
-    m* found = r.sleeper;
-    r.sleeper = nullptr;
+  if (r.sleeper != nullptr && !r.sleeper_called && r.gate.idle() == 0) {
+    // It keeps its place until it is out of the poller: another one in there could take the ring meant for it.
+    r.sleeper_called = true;
     r.sleeper_until.store(platform::time_never, std::memory_order_relaxed);
-    return found;
+    return r.sleeper;
   }
   return nullptr;
+}
+
+// After the sleeper has left with a P: if others are idle by now, somebody has to take its place.
+void replace_sleeper() noexcept {
+  if (rt().gate.idle() == 0) return;
+  if (std::int64_t due = earliest_timer(); due != platform::time_never) {
+    watch_timer(due);
+  } else {
+    watch_network();
+  }
 }
 
 void forget_idle_m_locked(m& self) noexcept {
@@ -165,7 +175,7 @@ void wait_for_work(m& self) noexcept {
         until = earliest_timer();
         r.sleeper_until.store(until, std::memory_order_relaxed);
         watch = until != platform::time_never || r.awaits_io();
-      } else if (r.sleeper != nullptr &&
+      } else if (r.sleeper != nullptr && !r.sleeper_called &&
                  earliest_timer() < r.sleeper_until.load(std::memory_order_relaxed)) {
         // Timers that were its owner's to look at, as long as our P was busy, are the sleeper's now.
         wake(*r.sleeper);
@@ -182,12 +192,18 @@ void wait_for_work(m& self) noexcept {
     bool woken =
         watch && r.net.is_open() ? sleep_in_poller(self, until, ready) : self.parked.park(until);
     p* given;
+    bool was_called = false;
     {
       platform::lock_guard hold(r.lock);
       given = self.next_p;
       if (given != nullptr) {
         // Whoever gave it has taken us out of the list.
         self.next_p = nullptr;
+        was_called = r.sleeper == &self;
+        if (was_called) {
+          r.sleeper = nullptr;
+          r.sleeper_called = false;
+        }
         own(self, *given);
       } else {
         forget_idle_m_locked(self);
@@ -199,6 +215,7 @@ void wait_for_work(m& self) noexcept {
     }
     // Not under the lock: it may have to wake others, or fill the global queue.
     put_ready(given != nullptr ? &self : nullptr, ready);
+    if (was_called) replace_sleeper();
     if (given != nullptr) break;
     // Due, but every P is busy: their owners look at the timers.
     may_watch = woken;
@@ -266,6 +283,7 @@ void watch_timer(std::int64_t when) noexcept {
   {
     platform::lock_guard hold(r.lock);
     if (when >= r.sleeper_until.load(std::memory_order_relaxed)) return;
+    if (r.sleeper_called) return;  // on its way out it looks itself
     to_wake = r.sleeper != nullptr ? r.sleeper : r.idle_ms;
   }
   if (to_wake != nullptr) {

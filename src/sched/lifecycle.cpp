@@ -174,7 +174,7 @@ void run_main(const options& o, void (*call)(void*), void* argument) {
   platform::parker done;
   r.main_done = &done;
   r.run_tid.store(platform::thread_id(), std::memory_order_relaxed);
-  r.deadlock = o.deadlock;
+  r.deadlock.store(o.deadlock, std::memory_order_relaxed);
   r.main_exited.store(false, std::memory_order_relaxed);
 
   spawn_slot slot = spawn_prepare(2 * sizeof(void*), alignof(void*));

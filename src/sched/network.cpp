@@ -12,7 +12,17 @@ constexpr std::int64_t neglected_ns = 10'000'000;
 
 }  // namespace
 
-void put_ready(m* self, poll::ready_list& ready) noexcept {
+int open_network() noexcept {
+  runtime& r = rt();
+  if (r.net.is_open()) return 0;
+  if (int error = r.net.open()) return error;
+  // The sleeper, if there is one, waits on its futex still.
+  platform::lock_guard hold(r.lock);
+  if (r.sleeper != nullptr) wake(*r.sleeper);
+  return 0;
+}
+
+void put_ready(m* self, poll::ready_list& ready, announce when) noexcept {
   std::size_t count = ready.size();
   while (poll::ready_node* node = ready.pop_front()) {
     auto& woken = *static_cast<g*>(node->token);
@@ -26,7 +36,7 @@ void put_ready(m* self, poll::ready_list& ready) noexcept {
       put_local(*self, &woken, false);
     }
   }
-  if (self != nullptr && count > 1) notify_work_with_p();
+  if (self != nullptr && count > (when == announce::always ? 0u : 1u)) notify_work_with_p();
 }
 
 std::size_t poll_network(m& self) noexcept {

@@ -55,8 +55,10 @@ struct runtime {
   global_queue global;
   p* idle_ps = nullptr;
   m* idle_ms = nullptr;
-  m* sleeper = nullptr;  // an idle M that waits for the next timer; not in idle_ms
-  int m_count = 0;       // threads, dead ones not counted
+  m* sleeper =
+      nullptr;  // an idle M that waits for the next timer, and in the poller; not in idle_ms
+  bool sleeper_called = false;  // it has been given a P, but is still on its way out
+  int m_count = 0;              // threads, dead ones not counted
   int m_limit = 10'000;
   int m_numbers = 0;
   bool thread_shortage_reported = false;
@@ -75,12 +77,8 @@ struct runtime {
 
   // Descriptors
   poll::net_poller net;
-  std::atomic<int> io_waits{0};         // goroutines of this run that wait for descriptors
-  std::atomic<int> io_thread_waits{0};  // plain threads that do
-  bool awaits_io() const noexcept {
-    return io_waits.load(std::memory_order_relaxed) != 0 ||
-           io_thread_waits.load(std::memory_order_relaxed) != 0;
-  }
+  std::atomic<int> io_waits{0};  // goroutines of this run that wait for descriptors
+  bool awaits_io() const noexcept { return io_waits.load(std::memory_order_relaxed) != 0; }
   platform::lock descriptors;  // the free ones: wait/descriptor.h
   poll::event_source* free_descriptors = nullptr;
 
@@ -123,7 +121,7 @@ struct runtime {
   std::atomic<int> at_large{0};         // goroutines in user code without a P: blocking, revoked
   std::atomic<int> threads_waiting{0};  // plain threads that wait for something of ours
   std::atomic<int> run_tid{0};          // the thread in run()
-  deadlock_check deadlock = deadlock_check::automatic;
+  std::atomic<deadlock_check> deadlock{deadlock_check::automatic};
 
   // The current run
   std::atomic<bool> run_claimed{false};  // some thread is in run()

@@ -1,7 +1,10 @@
 #include "wait/descriptor.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -16,25 +19,28 @@ namespace {
 struct io_waiter : waiter {
   using waiter::waiter;
   poll::ready_node node;
+  int bell = -1;  // of a plain thread: an eventfd
 };
 
-// Of a plain thread, too; the first to wait while every M sleeps elsewhere has one look into the poller.
-class waiting_for_io {
- public:
-  explicit waiting_for_io(sched::m* self) noexcept
-      : count_(self != nullptr ? sched::rt().io_waits : sched::rt().io_thread_waits) {
-    count_.fetch_add(1, std::memory_order_relaxed);
-    if (self == nullptr) sched::watch_network();
+constexpr std::int64_t bell_missing_ns = 10'000'000;
+
+// In poll(2) until fd is ready, somebody has signalled, or the moment has come. False: the moment.
+bool poll_until(int fd, short events, io_waiter& me, std::int64_t until) noexcept {
+  for (;;) {
+    if (me.how.load(std::memory_order_acquire) != outcome::pending) return true;
+    std::int64_t now = platform::nanotime();
+    if (until <= now) return false;
+    std::int64_t wake_up = me.bell >= 0 ? until : std::min(until, now + bell_missing_ns);
+    timespec limit{(wake_up - now) / 1'000'000'000, (wake_up - now) % 1'000'000'000};
+    pollfd both[2] = {{fd, events, 0}, {me.bell, POLLIN, 0}};
+    int n = ppoll(both, 2, wake_up == platform::time_never ? nullptr : &limit, nullptr);
+    if (n > 0) return true;
   }
-  ~waiting_for_io() { count_.fetch_sub(1, std::memory_order_relaxed); }
-  waiting_for_io(const waiting_for_io&) = delete;
-  waiting_for_io& operator=(const waiting_for_io&) = delete;
+}
 
- private:
-  std::atomic<int>& count_;
-};
+}  // namespace
 
-descriptor* take_free() noexcept {
+descriptor* descriptor::take_free() noexcept {
   sched::runtime& r = sched::rt();
   {
     platform::lock_guard hold(r.descriptors);
@@ -43,46 +49,52 @@ descriptor* take_free() noexcept {
       return found;
     }
   }
-  return new (std::nothrow) descriptor;
+  auto* made = new (std::nothrow) descriptor;
+  // Once: a late event may be reading it while the memory is used anew.
+  if (made != nullptr) made->deliver.store(&deliver_event, std::memory_order_release);
+  return made;
 }
 
-void give_free(descriptor& unused) noexcept {
+void descriptor::give_free(descriptor& unused) noexcept {
   sched::runtime& r = sched::rt();
   platform::lock_guard hold(r.descriptors);
   unused.next_free = r.free_descriptors;
   r.free_descriptors = &unused;
 }
 
-}  // namespace
-
 descriptor* descriptor::open(int fd, int& error) noexcept {
   sched::check_not_forked();
-  poll::net_poller& net = sched::rt().net;
-  error = net.open();
+  error = sched::open_network();
   if (error != 0) return nullptr;
   descriptor* made = take_free();
   if (made == nullptr) {
     error = ENOMEM;
     return nullptr;
   }
-  made->deliver = &deliver_event;
   made->lock_.acquire();
   made->fd_ = fd;
   std::uint16_t tag = made->tag_;
-  made->read_.deadline = made->write_.deadline = platform::time_never;
-  made->read_.ready.store(false, std::memory_order_relaxed);
-  made->write_.ready.store(false, std::memory_order_relaxed);
-  made->drained_.store(false, std::memory_order_relaxed);
-  made->urgent_.store(false, std::memory_order_relaxed);
-  made->users_.store(1, std::memory_order_relaxed);
+  for (side* s : {&made->read_, &made->write_}) {
+    s->deadline.store(platform::time_never, std::memory_order_relaxed);
+  }
+  made->drained_.store(0, std::memory_order_relaxed);
+  made->beyond_.store(false, std::memory_order_relaxed);
+  made->users_.store(owned_bit | 1, std::memory_order_release);
   made->lock_.release();
-  error = net.add(fd, *made, tag);
+  error = sched::rt().net.add(fd, *made, tag);
   if (error == 0) return made;
   made->lock_.acquire();
   ++made->tag_;
+  made->users_.store(closing_bit, std::memory_order_relaxed);
   made->lock_.release();
   give_free(*made);
   return nullptr;
+}
+
+void descriptor::disown() noexcept {
+  if (sched::rt().forked.load(std::memory_order_relaxed)) return;
+  std::uint32_t before = users_.fetch_and(~owned_bit, std::memory_order_acq_rel);
+  if (before == (closing_bit | owned_bit)) give_free(*this);
 }
 
 bool descriptor::acquire() noexcept {
@@ -97,35 +109,46 @@ bool descriptor::acquire() noexcept {
 }
 
 void descriptor::release() noexcept {
-  if (users_.fetch_sub(1, std::memory_order_acq_rel) != (closing_bit | 1)) return;
-  // The last one, of a closed descriptor.
-  ::close(fd_);
-  give_free(*this);
+  int number = fd_;  // the memory may be another's as soon as we have let go
+  std::uint32_t left = users_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+  if ((left & ~owned_bit) != closing_bit) return;
+  ::close(number);
+  if ((left & owned_bit) == 0) give_free(*this);
 }
 
 bool descriptor::close() noexcept {
-  if ((users_.fetch_or(closing_bit, std::memory_order_acq_rel) & closing_bit) != 0) return false;
-  sched::rt().net.remove(fd_);
-  lock_.acquire();
-  ++tag_;
-  lock_.release();
-  wake_all(read_);
-  wake_all(write_);
-  release();
-  return true;
+  // A fork shares the poller with its parent, whose descriptor stays open.
+  bool forked = sched::rt().forked.load(std::memory_order_relaxed);
+  sched::m* self = forked ? nullptr : sched::enter();
+  bool ours = (users_.fetch_or(closing_bit, std::memory_order_acq_rel) & closing_bit) == 0;
+  if (ours && !forked) {
+    sched::rt().net.remove(fd_);
+    poll::ready_list ready;
+    lock_.acquire();
+    ++tag_;
+    take_waiting_locked(read_, ready);
+    take_waiting_locked(write_, ready);
+    lock_.release();
+    sched::put_ready(self, ready, sched::announce::always);
+  }
+  if (self != nullptr) sched::leave(self);
+  if (ours) release();
+  return ours;
 }
 
 // Wakes plain threads; adds goroutines to the list.
 void descriptor::take_waiting_locked(side& s, poll::ready_list& ready) noexcept {
   while (waiter* w = s.waiting.pop_live()) {
     if (!claim(*w)) continue;  // its deadline was faster
+    auto& io = *static_cast<io_waiter*>(w);
     if (w->gp == nullptr) {
+      std::uint64_t one = 1;
+      [[maybe_unused]] ssize_t rc = io.bell < 0 ? 0 : write(io.bell, &one, sizeof one);
       w->parked.unpark();
       continue;
     }
-    auto& node = static_cast<io_waiter*>(w)->node;
-    node.token = w->gp;
-    ready.push_back(&node);
+    io.node.token = w->gp;
+    ready.push_back(&io.node);
   }
 }
 
@@ -134,83 +157,122 @@ void descriptor::deliver_event(event_source& source, std::uint16_t tag, unsigned
   auto& self = static_cast<descriptor&>(source);
   self.lock_.acquire();
   if (tag == self.tag_) {
-    if ((events & poll::urgent) != 0) {
-      self.urgent_.store(true, std::memory_order_relaxed);
-      self.drained_.store(false, std::memory_order_relaxed);
-    }
+    // Before it is counted: who sees the count sees this.
+    if ((events & poll::beyond) != 0) self.beyond_.store(true, std::memory_order_relaxed);
     for (auto [event, s] :
          {std::pair{poll::readable, &self.read_}, {poll::writable, &self.write_}}) {
       if ((events & event) == 0) continue;
-      std::size_t before = ready.size();
-      bool somebody = !s->waiting.empty();
+      s->events.fetch_add(1, std::memory_order_release);
       self.take_waiting_locked(*s, ready);
-      // Those who timed out just now, or belong to a run that is over, do not count.
-      if (!somebody || ready.size() == before) s->ready.store(true, std::memory_order_relaxed);
     }
   }
   self.lock_.release();
 }
 
-void descriptor::wake_all(side& s) noexcept {
-  poll::ready_list ready;
-  sched::m* self = sched::enter();
-  lock_.acquire();
-  take_waiting_locked(s, ready);
-  lock_.release();
-  sched::put_ready(self, ready);
-  if (self != nullptr) sched::leave(self);
+bool descriptor::is_late(direction d) noexcept {
+  std::int64_t deadline = of(d).deadline.load(std::memory_order_relaxed);
+  return deadline != platform::time_never && deadline <= platform::nanotime();
 }
 
 void descriptor::set_deadline(direction d, std::int64_t when) noexcept {
-  lock_.acquire();
-  of(d).deadline = when;
-  lock_.release();
-  wake_all(of(d));
-}
-
-io_outcome descriptor::wait(direction d) noexcept {
-  sched::m* self = sched::enter();
-  io_outcome result = wait_inside(self, d);
-  if (self != nullptr) sched::leave(self);
-  return result;
-}
-
-// Counted only inside the runtime: when a run ends, the count begins anew, and who was in it must not leave it later.
-io_outcome descriptor::wait_inside(sched::m*& self, direction d) noexcept {
-  waiting_for_io counted(self);
-  lock_.acquire();
   side& s = of(d);
-  std::int64_t deadline = s.deadline;
-  io_outcome result = io_outcome::ready;
-  if ((users_.load(std::memory_order_relaxed) & closing_bit) != 0) {
-    result = io_outcome::closed;
-  } else if (deadline != platform::time_never && deadline <= platform::nanotime()) {
-    result = io_outcome::timed_out;
-  } else if (!s.ready.exchange(false, std::memory_order_relaxed)) {
-    return wait_locked(self, s, deadline);
-  }
+  poll::ready_list ready;
+  sched::m* self = sched::enter();
+  lock_.acquire();
+  s.deadline.store(when, std::memory_order_relaxed);
+  take_waiting_locked(s, ready);
   lock_.release();
-  return result;
+  sched::put_ready(self, ready, sched::announce::always);
+  if (self != nullptr) sched::leave(self);
 }
 
-// Releases the lock.
-io_outcome descriptor::wait_locked(sched::m*& self, side& s, std::int64_t deadline) noexcept {
+bool descriptor::must_wait_locked(side& s, std::uint32_t seen, std::int64_t limit,
+                                  io_outcome& result) noexcept {
+  if (closing()) {
+    result = io_outcome::closed;
+  } else if (limit != platform::time_never && limit <= platform::nanotime()) {
+    result = io_outcome::timed_out;
+  } else if (s.events.load(std::memory_order_relaxed) != seen) {
+    result = io_outcome::ready;
+  } else {
+    return true;
+  }
+  return false;
+}
+
+io_outcome descriptor::wait(direction d, std::uint32_t seen, std::int64_t until) noexcept {
+  if (sched::m* self = sched::enter()) return wait_on_goroutine(self, of(d), seen, until);
+  return wait_on_thread(d, seen, until);
+}
+
+io_outcome descriptor::wait_on_goroutine(sched::m* self, side& s, std::uint32_t seen,
+                                         std::int64_t until) noexcept {
+  io_outcome result;
+  lock_.acquire();
+  std::int64_t limit = std::min(until, s.deadline.load(std::memory_order_relaxed));
+  if (!must_wait_locked(s, seen, limit, result)) {
+    lock_.release();
+    sched::leave(self);
+    return result;
+  }
+  // Counted inside the runtime, out as well: the end of a run sets the count to zero.
+  std::atomic<int>& waits = sched::rt().io_waits;
+  waits.fetch_add(1, std::memory_order_relaxed);
   io_waiter me(self);
   s.waiting.push_back(me);
   wait::release unguard{[](void* lock) noexcept { static_cast<base::spin_lock*>(lock)->release(); },
                         &lock_};
-  self = deadline == platform::time_never
+  self = limit == platform::time_never
              ? block(self, me, sched::wait_reason::io_wait, unguard)
-             : block_until(self, me, sched::wait_reason::io_wait, unguard, deadline);
-  io_outcome result = io_outcome::ready;
+             : block_until(self, me, sched::wait_reason::io_wait, unguard, limit);
+  waits.fetch_sub(1, std::memory_order_relaxed);
+  result = io_outcome::ready;
   if (me.how.load(std::memory_order_acquire) == outcome::timed_out) {
     lock_.acquire();
     if (me.linked()) s.waiting.remove(me);
-    // Moved meanwhile: whoever moved it was too late to wake us.
-    if (s.deadline == deadline) result = io_outcome::timed_out;
+    // The deadline may have been moved meanwhile, too late to wake us: the caller tries again.
+    limit = std::min(until, s.deadline.load(std::memory_order_relaxed));
+    if (limit <= platform::nanotime()) result = io_outcome::timed_out;
     lock_.release();
   }
-  if ((users_.load(std::memory_order_relaxed) & closing_bit) != 0) result = io_outcome::closed;
+  if (closing()) result = io_outcome::closed;
+  sched::leave(self);
+  return result;
+}
+
+io_outcome descriptor::wait_on_thread(direction d, std::uint32_t seen,
+                                      std::int64_t until) noexcept {
+  sched::check_not_forked();
+  if (!acquire()) return io_outcome::closed;
+  side& s = of(d);
+  io_outcome result;
+  io_waiter me(nullptr);
+  me.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  lock_.acquire();
+  std::int64_t limit = std::min(until, s.deadline.load(std::memory_order_relaxed));
+  bool waits = must_wait_locked(s, seen, limit, result);
+  if (waits) s.waiting.push_back(me);
+  lock_.release();
+  if (waits) {
+    std::atomic<int>& count = sched::rt().threads_waiting;
+    count.fetch_add(1, std::memory_order_relaxed);
+    short events = d == direction::read ? POLLIN | POLLRDHUP : POLLOUT;
+    bool in_time = poll_until(fd_, events, me, limit);
+    count.fetch_sub(1, std::memory_order_relaxed);
+    result = in_time ? io_outcome::ready : io_outcome::timed_out;
+    outcome pending = outcome::pending;
+    if (me.how.compare_exchange_strong(pending, outcome::timed_out, std::memory_order_acq_rel)) {
+      lock_.acquire();
+      if (me.linked()) s.waiting.remove(me);
+      lock_.release();
+    } else {
+      me.parked.park();  // the waker still uses our memory
+      result = io_outcome::ready;
+    }
+    if (closing()) result = io_outcome::closed;
+  }
+  if (me.bell >= 0) ::close(me.bell);
+  release();
   return result;
 }
 

@@ -29,12 +29,17 @@ class stream {
   virtual endpoint local() const = 0;
   virtual endpoint remote() const = 0;
   virtual int fd() const noexcept = 0;
+  // Of the socket: setsockopt with an int.
+  virtual std::error_code set_option(int level, int option, int value);
 };
 
 }  // namespace detail
 
 // A handle, cheap to copy; the last one closes the connection. All members may be called from any thread and by several at a
-// time; one read and one write at a time make sense. Who has to wait parks its goroutine; a plain thread blocks.
+// time; one read and one write at a time make sense. Who has to wait parks its goroutine; a plain thread blocks, and needs
+// no run to be under way.
+//
+// Messages of errors name the address that the program knows: "read tcp 127.0.0.1:80: …" is where it dialed, or listens.
 class conn {
  public:
   conn() noexcept = default;
@@ -78,7 +83,7 @@ class conn {
 
   endpoint local() const { return stream_->local(); }
   endpoint remote() const { return stream_->remote(); }
-  // The socket, which must not be closed or made blocking; -1 once closed.
+  // The socket, which must not be closed or made blocking; -1 once closed. It may be closed by others at any time.
   int fd() const noexcept { return stream_->fd(); }
 
   // TCP: whether small writes are sent at once (the default), and after what silence the other end is asked whether it is

@@ -26,6 +26,7 @@ class endpoint {
   const sockaddr* address() const noexcept { return &storage_.any; }
   socklen_t size() const noexcept { return size_; }
 
+  // An IPv4 address equals its form in IPv6 (::ffff:127.0.0.1), which a socket for both versions shows.
   friend bool operator==(const endpoint& a, const endpoint& b) noexcept;
 
  private:

@@ -20,7 +20,7 @@ class listener {
   explicit operator bool() const noexcept { return impl_ != nullptr; }
 
   // The next connection. errc::closed once the listener is closed. When descriptors or memory run out, it says so on
-  // standard error, once, and tries again, ever less often: nobody in the backlog is lost.
+  // standard error, once a minute at most, and tries again, ever less often: nobody in the backlog is lost.
   result<conn> accept() const;
 
   // With the port that was chosen, if it was 0.
@@ -28,6 +28,8 @@ class listener {
 
   // Those who wait in accept get errc::closed. A Unix socket's path is removed.
   void close() const;
+  // Unless the socket has been handed to another process, which goes on using the path.
+  void set_unlink_on_close(bool on) const;
 
   // From then on accept fails with errc::timed_out; time_point::max(): never.
   void set_deadline(time_point when) const;
@@ -46,7 +48,8 @@ class listener {
 };
 
 // network: "tcp" (both versions of IP where the host is empty), "tcp4", "tcp6" or "unix". address: ":8080",
-// "127.0.0.1:0", "[::1]:http", "localhost:80", "/run/a.sock", "@abstract".
+// "127.0.0.1:0", "[::1]:http", "localhost:80", "/run/a.sock", "@abstract". Of a name's addresses the first that can be listened
+// at is taken, IPv4 first.
 result<listener> listen(std::string_view network, std::string_view address,
                         listen_options how = {});
 
