@@ -3,6 +3,9 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/runnel)
 
+if(RUNNEL_TLS)
+  install(TARGETS runnel_tls EXPORT runnel-targets)
+endif()
 install(TARGETS runnel EXPORT runnel-targets FILE_SET HEADERS)
 install(EXPORT runnel-targets NAMESPACE runnel:: DESTINATION ${package_dir})
 
@@ -20,6 +23,11 @@ file(RELATIVE_PATH prefix_from_pc
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(cmake/runnel.pc.in runnel.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/runnel.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(RUNNEL_TLS)
+  configure_file(cmake/runnel-tls.pc.in runnel-tls.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/runnel-tls.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 
 # For gdb: tools/gdb/runnel-gdb.py says how it is loaded. Of a shared library gdb finds it by itself, if both are
 # installed under one prefix.
