@@ -249,7 +249,6 @@ TEST(descriptor, one_event_wakes_all_who_wait_for_it) {
     for (int round = 0; round < 50; ++round) {
       pair_of_ends ends;
       std::atomic<int> passed{0};
-      wait_group readers;
       test::waiting_goroutines waiting;
       for (int i = 0; i < 4; ++i) {
         waiting.go(sched::wait_reason::io_wait, [&] {
