@@ -35,7 +35,7 @@ struct server_options {
   std::size_t max_header_bytes = 64 << 10;
   std::uint64_t max_body_bytes = 32 << 20;
   // Lines about what went wrong in handlers; default: to standard error.
-  std::function<void(std::string_view)> log;
+  std::function<void(std::string_view)> log = nullptr;
 };
 
 // Each request runs on its connection's goroutine. handle and use: before serve. The others: any thread.

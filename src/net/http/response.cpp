@@ -119,6 +119,9 @@ std::error_code response::write(std::string_view body) {
   if (failed_ || body.empty()) return failed_;
   if (head_sent_) return pass(body);
   if (buffer_.size() + body.size() <= buffer_max) {
+    if (auto announced = parse_decimal(header("Content-Length"))) {
+      if (buffer_.size() + body.size() > *announced) return errc::content_length;
+    }
     buffer_.append(body);
     return {};
   }
