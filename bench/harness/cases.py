@@ -271,6 +271,12 @@ CASES = (
         (compared("ns_per_message", "ns per message", go(0.80)),),
     ),
     Case(
+        "http_hello",
+        "A server of HTTP/1.1 answers every request with thirteen bytes; wrk asks over 100 connections for two seconds, after"
+        " a warm-up of one. With one P server and wrk have a CPU each, with two both have both.",
+        (compared("ns_per_request", "ns per request", go(0.50)),),
+    ),
+    Case(
         "sleep",
         "100,000 goroutines each sleep 10 ms ten times over, from the first start to the last end:"
         " 100 ms at the very best. No warm-up.",
