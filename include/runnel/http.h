@@ -1,6 +1,7 @@
 #pragma once
 // HTTP/1.1, server and client: an umbrella.
 
+#include "runnel/http/client.h"
 #include "runnel/http/error.h"
 #include "runnel/http/headers.h"
 #include "runnel/http/mux.h"

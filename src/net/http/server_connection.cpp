@@ -11,6 +11,7 @@ constexpr std::size_t buffer_size = 4096;
 constexpr std::size_t buffer_spare = 1024;  // for a body, besides the head
 constexpr std::uint64_t drained_max = 256 << 10;
 constexpr duration fresh_grace = std::chrono::seconds(1);
+constexpr duration last_look = std::chrono::milliseconds(2);
 constexpr duration linger_max = std::chrono::milliseconds(500);
 
 time_point now() noexcept { return std::chrono::steady_clock::now(); }
@@ -54,7 +55,10 @@ bool server_connection::wait_for_request() {
   }
   auto n = in_.fill();
   // What was sent before it was told to go is served.
-  if (!n && server_.draining.load() && n.error() == net::errc::timed_out) n = in_.fill();
+  if (!n && server_.draining.load() && n.error() == net::errc::timed_out) {
+    read_by(now() + last_look);
+    n = in_.fill();
+  }
   if (!n || *n == 0) return false;
   state_.store(state::active);
   if (server_.draining.load()) {
