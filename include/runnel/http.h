@@ -3,6 +3,7 @@
 
 #include "runnel/http/client.h"
 #include "runnel/http/error.h"
+#include "runnel/http/files.h"
 #include "runnel/http/headers.h"
 #include "runnel/http/mux.h"
 #include "runnel/http/request.h"
