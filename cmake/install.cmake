@@ -21,6 +21,16 @@ install(FILES
 # The prefix is found from where the .pc file lies, so that an installed tree can be moved.
 file(RELATIVE_PATH prefix_from_pc
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+# A static library's own libraries, for those programs that use them (cmake/packages.cmake).
+set(pc_libraries "")
+get_target_property(library_type runnel TYPE)
+if(library_type STREQUAL "STATIC_LIBRARY" AND runnel_http_parser)
+  set(pc_libraries "-Wl,--push-state,--as-needed -l${runnel_http_parser}")
+  if(runnel_zlib)
+    string(APPEND pc_libraries " -l${runnel_zlib}")
+  endif()
+  string(APPEND pc_libraries " -Wl,--pop-state")
+endif()
 configure_file(cmake/runnel.pc.in runnel.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/runnel.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 if(RUNNEL_TLS)

@@ -117,9 +117,10 @@ void server_connection::reject(int status) {
 // The client may be writing yet: what it has not been told of would be lost in a reset.
 void server_connection::linger() {
   conn_.close_write();
-  read_by(now() + linger_max);
+  time_point until = now() + linger_max;
+  read_by(until);
   char unread[4096];
-  for (std::size_t all = 0; all < drained_max; all += sizeof unread) {
+  while (now() < until) {
     auto n = conn_.read(unread);
     if (!n || *n == 0) break;
   }

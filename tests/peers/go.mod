@@ -1,0 +1,3 @@
+module runnel_peers
+
+go 1.19
