@@ -50,8 +50,9 @@ class body_filter {
 // One goroutine at a time.
 class response {
  public:
-  // 200 unless set. Once the head has been sent these change nothing; see head_sent().
-  response& status(int code) noexcept;
+  // 200 unless set; throws runtime_error for what is not from 200 to 999. Once the head has been sent these change nothing;
+  // see head_sent().
+  response& status(int code);
   // Replaces the fields of that name. Throws runtime_error for characters that may not be in a name or value.
   response& header(std::string_view name, std::string_view value);
   response& add_header(std::string_view name, std::string_view value);

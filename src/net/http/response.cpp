@@ -28,7 +28,10 @@ std::string_view type_of(std::string_view body) noexcept {
 
 }  // namespace
 
-response& response::status(int code) noexcept {
+response& response::status(int code) {
+  if (code < 200 || code > 999) {
+    throw runtime_error("http: no status to answer with: " + std::to_string(code));
+  }
   if (!head_sent_) status_ = code;
   return *this;
 }
