@@ -78,7 +78,7 @@ class client_response {
 // was answered, is sent again on a new one if it is idempotent.
 class client {
  public:
-  explicit client(client_options options = {});
+  explicit client(const client_options& options = {});
 
   result<client_response> get(const context& ctx, std::string_view url) const;
   result<client_response> post(const context& ctx, std::string_view url,

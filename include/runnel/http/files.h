@@ -15,7 +15,7 @@ namespace runnel::http {
 // Answers Range (one), If-None-Match, If-Modified-Since, If-Range; ETag and Last-Modified; for a directory its index.html, after a
 // redirection to the path with a slash. No way leads out of the directory, not by symbolic links either; files that begin with
 // a dot are not there.
-handler file_server(std::string directory);
+handler file_server(const std::string& directory);
 
 // One file, as file_server does; for handlers that find out themselves which.
 void serve_file(request& req, response& res, const std::string& path);

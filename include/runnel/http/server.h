@@ -54,7 +54,7 @@ class server {
 
   // Accepts until shutdown or close, and then answers errc::server_closed, at once; or why the listener failed. Takes over
   // the listener. May be called for several.
-  std::error_code serve(net::listener on);
+  std::error_code serve(const net::listener& on);
 
   // Stops accepting, closes connections without a request, and waits for the others until the context ends; then closes them
   // and answers the context's error. Their last answers say "Connection: close".

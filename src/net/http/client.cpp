@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "net/http/client_connection.h"
 #include "net/http/text.h"
@@ -91,8 +92,8 @@ std::error_code send(const net::conn& to, const client_request& req, const url& 
 }  // namespace
 
 struct client::impl {
-  explicit impl(client_options o)
-      : options(std::move(o)), pool(std::make_shared<connection_pool>(options)) {}
+  explicit impl(const client_options& o)
+      : options(o), pool(std::make_shared<connection_pool>(options)) {}
 
   result<std::unique_ptr<client_response::impl>> exchange(const context& ctx,
                                                           const client_request& req, const url& to);
@@ -183,7 +184,7 @@ result<std::unique_ptr<client_response::impl>> client::impl::exchange(const cont
   }
 }
 
-client::client(client_options options) : impl_(std::make_shared<impl>(std::move(options))) {}
+client::client(const client_options& options) : impl_(std::make_shared<impl>(options)) {}
 
 void client::close_idle() const { impl_->pool->clear(); }
 
@@ -233,7 +234,7 @@ result<client_response> client::do_(const context& parent, client_request req) c
     }
     // A short body is read, so that the connection can be kept.
     char rest[2048];
-    (void)(*answer)->connection->body.read(rest);
+    std::ignore = (*answer)->connection->body.read(rest);
     if (!same_method && req.method != "GET" && req.method != "HEAD") {
       req.method = "GET";
       req.body.clear();

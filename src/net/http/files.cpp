@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <tuple>
 
 #include "net/http/text.h"
 #include "runnel/go.h"
@@ -144,7 +145,7 @@ void send(request& req, response& res, int fd, const struct stat& s, std::string
                                     std::to_string(size));
   }
   res.header("Content-Length", std::to_string(what.count));
-  if (req.method() != "HEAD") res.write_file(fd, what.first, what.count);
+  if (req.method() != "HEAD") std::ignore = res.write_file(fd, what.first, what.count);
 }
 
 bool is_get(request& req, response& res) {
@@ -213,7 +214,7 @@ void serve_file(request& req, response& res, const std::string& path) {
   send(req, res, file.fd(), s, path);
 }
 
-handler file_server(std::string directory) {
+handler file_server(const std::string& directory) {
   auto root =
       std::make_shared<descriptor_owner>(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!*root) throw runtime_error("http: file_server: no directory " + directory);

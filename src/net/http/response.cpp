@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "net/http/text.h"
 #include "runnel/http/error.h"
@@ -182,9 +183,9 @@ void response::error(int code, std::string_view text) {
   status(code);
   header("Content-Type", "text/plain; charset=utf-8");
   header("X-Content-Type-Options", "nosniff");
-  write(text.empty() ? std::to_string(code) + " " + std::string(status_text(code))
-                     : std::string(text));
-  write("\n");
+  std::ignore = write(text.empty() ? std::to_string(code) + " " + std::string(status_text(code))
+                                   : std::string(text));
+  std::ignore = write("\n");
 }
 
 void response::redirect(std::string_view to, int code) {

@@ -83,7 +83,7 @@ void server::handle(std::string_view pattern, handler f) {
 
 void server::use(middleware m) { impl_->around.push_back(std::move(m)); }
 
-std::error_code server::serve(net::listener on) {
+std::error_code server::serve(const net::listener& on) {
   std::shared_ptr<impl> self = impl_;
   {
     std::lock_guard hold(self->mu);

@@ -1,6 +1,7 @@
 #include "net/http/server_connection.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "runnel/go.h"
 
@@ -23,7 +24,7 @@ void server_connection::run() {
     serve_one();
     if (close_) break;
   }
-  conn_.close();
+  std::ignore = conn_.close();
 }
 
 void server_connection::read_by(time_point when) noexcept {
@@ -116,7 +117,7 @@ void server_connection::reject(int status) {
 
 // The client may be writing yet: what it has not been told of would be lost in a reset.
 void server_connection::linger() {
-  conn_.close_write();
+  std::ignore = conn_.close_write();
   time_point until = now() + linger_max;
   read_by(until);
   char unread[4096];
@@ -203,7 +204,7 @@ void server_connection::begin_body_read() {
   if (continue_asked_) {
     bool fits = !body_.has_length() || body_.left() <= server_.options.max_body_bytes;
     std::string_view parts[] = {"HTTP/1.1 100 Continue\r\n\r\n"};
-    if (fits && in_.pending().empty() && !res_.head_sent()) write(parts);
+    if (fits && in_.pending().empty() && !res_.head_sent()) std::ignore = write(parts);
     continue_asked_ = !fits;
   }
   if (body_timed_) return;

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <optional>
+#include <tuple>
 
 #include "net/http/access.h"
 #include "net/http/body_reader.h"
@@ -26,7 +27,7 @@ class server_connection final : public detail::request_source, public detail::re
 
   // Under the server's lock: one without a request shall go.
   void drain_locked() noexcept;
-  void close() noexcept { conn_.close(); }
+  void close() noexcept { std::ignore = conn_.close(); }
 
   server_connection* prev = nullptr;
   server_connection* next = nullptr;

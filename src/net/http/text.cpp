@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 
 #include "runnel/http/headers.h"
@@ -128,9 +129,9 @@ void write_date(std::time_t when, char* out) noexcept {
     out[at + 1] = static_cast<char>('0' + value % 10);
   };
   std::memcpy(out, "ddd, 00 mmm 0000 00:00:00 GMT", date_size + 1);
-  std::memcpy(out, days + 3 * t.tm_wday, 3);
+  std::memcpy(out, days + std::ptrdiff_t{3} * t.tm_wday, 3);
   two(5, t.tm_mday);
-  std::memcpy(out + 8, months + 3 * t.tm_mon, 3);
+  std::memcpy(out + 8, months + std::ptrdiff_t{3} * t.tm_mon, 3);
   two(12, (t.tm_year + 1900) / 100);
   two(14, (t.tm_year + 1900) % 100);
   two(17, t.tm_hour);
