@@ -28,11 +28,10 @@ int main(int argc, char** argv) {
     runnel::go([listener] {
       while (auto c = listener.accept()) runnel::go([c = *c] { serve(c); });
     });
-    const std::string arguments = std::to_string(listener.addr().port()) + " 100 " +
-                                  std::to_string(args.scaled(200'000));
-    const double ns = runnel::blocking([&] {
-      return bench::run_load(prefix, "bench_echo_load", arguments);
-    });
+    const std::string arguments =
+        std::to_string(listener.addr().port()) + " 100 " + std::to_string(args.scaled(200'000));
+    const double ns =
+        runnel::blocking([&] { return bench::run_load(prefix, "bench_echo_load", arguments); });
     bench::print_metrics({{"ns_per_message", ns}});
   });
 }

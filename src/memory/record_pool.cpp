@@ -25,8 +25,8 @@ bool record_central::grow_locked(class_state& state, std::size_t block) noexcept
   platform::register_leak_root(begin, size);
   state.slab_next = begin + block;
   state.slab_end = begin + size / block * block;
-  slabs_.store(::new (begin) record_slab{slabs_.load(std::memory_order_relaxed), state.slab_end,
-                                         block},
+  slabs_.store(::new (begin)
+                   record_slab{slabs_.load(std::memory_order_relaxed), state.slab_end, block},
                std::memory_order_release);
   state.slab_size = std::min(size * 2, largest_slab);
   return true;
