@@ -108,6 +108,31 @@ TEST(limits_test, shutdown_waits_for_requests_and_closes_idle_connections) {
   });
 }
 
+TEST(limits_test, a_connection_that_becomes_idle_after_shutdown_began_is_closed) {
+  run([] {
+    auto entered = make_chan<unit>();
+    auto go_on = make_chan<unit>();
+    serving s([&](server& to) {
+      to.handle("/", [=](request&, response& res) {
+        res.flush();  // the head is gone: it cannot say "Connection: close" any more
+        entered.send(unit{});
+        go_on.recv();
+      });
+    });
+    peer p(s);
+    p.say(get("/", ""));
+    entered.recv();
+    auto [ctx, cancel] = with_timeout(background(), 10s);
+    auto done = make_chan<std::error_code>(1);
+    go([&s, done, ctx] { done.send(s->shutdown(ctx)); });
+    EXPECT_EQ(s.wait(), errc::server_closed);
+    go_on.send(unit{});
+    EXPECT_FALSE(has(p.hear(), "Connection: close"));
+    EXPECT_FALSE(*done.recv());
+    cancel();
+  });
+}
+
 TEST(limits_test, shutdown_closes_what_is_left_when_its_context_ends) {
   run([] {
     auto entered = make_chan<unit>();
