@@ -56,8 +56,8 @@ class server {
   // the listener. May be called for several.
   std::error_code serve(const net::listener& on);
 
-  // Stops accepting, closes connections without a request, and waits for the others until the context ends; then closes them
-  // and answers the context's error. Their last answers say "Connection: close".
+  // Accepts who has connected already, and no more; closes connections without a request, and waits for the others until
+  // the context ends; then closes them and answers the context's error. Their last answers say "Connection: close".
   std::error_code shutdown(const context& ctx);
   // At once. Handlers find their context cancelled.
   void close();

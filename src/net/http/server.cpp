@@ -14,6 +14,7 @@
 namespace runnel::http {
 namespace {
 
+constexpr duration last_accepts = std::chrono::milliseconds(5);
 constexpr std::size_t log_stack_size = 1 << 20;  // looking up lines takes more than goroutines have
 
 }  // namespace
@@ -106,8 +107,9 @@ std::error_code server::serve(const net::listener& on) {
   for (;;) {
     auto accepted = on.accept();
     if (!accepted) {
-      if (self->draining.load()) return errc::server_closed;
-      return accepted.error();
+      if (!self->draining.load()) return accepted.error();
+      on.close();
+      return errc::server_closed;
     }
     self->running.go([core = static_cast<server_core*>(self.get()), c = std::move(*accepted)] {
       server_connection served(*core, c);
@@ -127,7 +129,9 @@ std::error_code server::shutdown(const context& ctx) {
   {
     std::lock_guard hold(self->mu);
     self->draining.store(true);
-    for (const net::listener& one : self->listeners) one.close();
+    // Those who are in the backlog have been let in as far as they know.
+    time_point until = std::chrono::steady_clock::now() + last_accepts;
+    for (const net::listener& one : self->listeners) one.set_deadline(until);
     for (server_connection* c = self->first; c != nullptr; c = c->next) c->drain_locked();
   }
   auto ended = make_chan<unit>(1);
