@@ -18,6 +18,7 @@
 #include "runnel/context.h"
 #include "runnel/http/error.h"
 #include "runnel/http/headers.h"
+#include "runnel/net/conn.h"
 #include "runnel/net/error.h"
 #include "runnel/time.h"
 
@@ -35,6 +36,10 @@ struct client_options {
   std::uint64_t max_body_bytes = 64 << 20;  // of body(), not of read()
   // http_proxy and no_proxy, in small letters.
   bool proxy_from_environment = true;
+  // For https: connects to "host:port". With net::dial_tls, of runnel::tls:
+  //   [](const context& ctx, std::string_view to) { return net::dial_tls(ctx, "tcp", to); }
+  // Without it, https is errc::bad_url.
+  std::function<result<net::conn>(const context&, std::string_view address)> dial_tls = nullptr;
 };
 
 struct client_request {

@@ -147,22 +147,25 @@ struct client_response::impl {
 result<std::unique_ptr<client_response::impl>> client::impl::exchange(const context& ctx,
                                                                       const client_request& req,
                                                                       const url& to) {
-  if (to.scheme != "http") return std::unexpected(errc::bad_url);
+  bool secure = to.scheme == "https";
+  if (secure && !options.dial_tls) return std::unexpected(errc::bad_url);
   std::optional<url> proxy;
   if (options.proxy_from_environment) proxy = proxy_of(to);
-  std::string key = proxy ? proxy->address() : to.address();
+  std::string address = proxy ? proxy->address() : to.address();
+  std::string key = (secure ? "https " : "http ") + address;
   for (bool may_reuse = true;; may_reuse = false) {
     auto made = std::make_unique<client_response::impl>();
     made->pool = pool;
     made->body_max = options.max_body_bytes;
     if (may_reuse) made->connection = pool->take(key);
     if (made->connection == nullptr) {
-      auto dialed = net::dial(ctx, "tcp", key);
+      auto dialed = secure ? options.dial_tls(ctx, address) : net::dial(ctx, "tcp", address);
       if (!dialed) {
         std::error_code ended = ctx.err();
         return std::unexpected(ended ? ended : dialed.error());
       }
       made->connection = std::make_unique<client_connection>(key, std::move(*dialed));
+      made->connection->secure = secure;
     }
     client_connection& c = *made->connection;
     made->guard(ctx);

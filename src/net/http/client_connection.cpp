@@ -65,6 +65,7 @@ void client_connection::start_body(bool of_head_request) {
 bool client_connection::is_fresh() const {
   char byte;
   ssize_t n = recv(conn.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n > 0) return secure;  // TLS has messages of its own
   return n < 0 && (errno_ref() == EAGAIN || errno_ref() == EWOULDBLOCK);
 }
 

@@ -35,6 +35,7 @@ struct client_connection {
   bool silent = true;    // nothing of the answer has come
   bool reusable = true;  // after the body
   bool reused = false;
+  bool secure = false;
   time_point since;  // in the pool
 };
 

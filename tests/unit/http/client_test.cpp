@@ -280,6 +280,25 @@ TEST(client_test, the_end_of_the_context_ends_the_exchange) {
   });
 }
 
+TEST(client_test, https_goes_over_the_connections_that_the_program_makes) {
+  run([] {
+    scripted s({{ok, ok}});
+    std::string url = "https://" + s.authority() + "/";
+    EXPECT_EQ(client().get(background(), url).error(), errc::bad_url);
+    int dialed = 0;
+    client_options options;
+    options.dial_tls = [&](const context& ctx, std::string_view to) {
+      ++dialed;
+      EXPECT_EQ(to, s.authority());
+      return net::dial(ctx, "tcp", to);
+    };
+    client c(options);
+    EXPECT_EQ(text_of(c.get(background(), url)), "ok");
+    EXPECT_EQ(text_of(c.get(background(), url)), "ok");
+    EXPECT_EQ(dialed, 1);
+  });
+}
+
 TEST(client_test, a_proxy_gets_the_whole_url) {
   run([] {
     scripted proxy({{ok}});
