@@ -111,7 +111,7 @@ TEST_P(wait_states, are_said_in_gos_words) {
     EXPECT_EQ(found->header,
               "goroutine " + std::to_string(it->id) + " [" + GetParam().words + "]:");
     if (test::symbols_can_be_had()) {
-      EXPECT_TRUE(found->shows("wait_cases()")) << all.text();
+      EXPECT_TRUE(found->shows("wait_cases")) << all.text();
     }
   });
 }
