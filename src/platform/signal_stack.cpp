@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 
@@ -28,12 +29,13 @@ std::size_t wanted_size() noexcept {
 signal_stack::signal_stack() noexcept {
   stack_t now{};
   if (sigaltstack(nullptr, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) return;
-  std::size_t guard = has_light_guards() ? page_size() : 0;
+  std::size_t guard = page_size();
   std::size_t size = wanted_size() + guard;
   void* begin = reserve(size, page_size());
   if (begin == nullptr) return;
-  const range lowest{begin, guard};
-  if (guard != 0) install_guards({&lowest, 1});
+  // A mapping of its own, unlike a light guard, of which debuggers that write a core know nothing: they would leave out all
+  // of the mapping that it lies in.
+  mprotect(begin, guard, PROT_NONE);
   stack_t wish{};
   wish.ss_sp = static_cast<char*>(begin) + guard;
   wish.ss_size = size - guard;

@@ -62,8 +62,8 @@ def parse(path):
             kept.append(line)
     if not kept:
         raise Malformed(f"{path}: the first line says what is wrong in the program")
-    if len(found["status"]) != 1 or not found["expect"]:
-        raise Malformed(f"{path}: a status and at least one line to expect, at the head of the file")
+    if len(found["status"]) != 1 or not (found["expect"] or found["never"]):
+        raise Malformed(f"{path}: a status, and a line to expect or never to see, at the head of the file")
     status = found["status"][0]
     if not re.fullmatch(r"\d+", status) and status not in signal.Signals.__members__:
         raise Malformed(f"{path}: status {status}: a number, or the name of a signal")

@@ -2,7 +2,7 @@
 // status: 2
 // expect: ^fatal error: all goroutines are asleep - deadlock!$
 // expect: ^goroutine 1 \[chan receive\]:$
-// expect: ^main::.*::operator\(\)\(\) const
+// expect: ^main::.*::operator\(\)
 // expect: deadlock_channel\.cpp:\d+$
 // never: created by
 // skip: tsan aarch64
