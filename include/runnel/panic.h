@@ -38,7 +38,7 @@ class panic_error : public std::exception {
   panic_error(const panic_error& o) noexcept
       : std::exception(o), content_(detail::share(o.content_)) {}
   panic_error& operator=(const panic_error& o) noexcept {
-    detail::release(std::exchange(content_, detail::share(o.content_)));
+    if (this != &o) detail::release(std::exchange(content_, detail::share(o.content_)));
     return *this;
   }
   ~panic_error() override;

@@ -11,7 +11,8 @@ namespace runnel::detail {
 
 // Its one object is in throw_witness.S.
 struct witness_type : std::type_info {
-  bool __do_catch(const std::type_info* thrown, void** object, unsigned outer) const override;
+  bool __do_catch(const std::type_info* thrown, void** object,  // NOLINT: the C++ runtime's name
+                  unsigned outer) const override;
 };
 
 bool witness_type::__do_catch(const std::type_info* thrown, void** object, unsigned) const {

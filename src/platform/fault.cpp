@@ -156,6 +156,7 @@ const char* code_text(int signal, int code) noexcept {
     case SI_TIMER: return "sent by a timer";
     // x86-64 names no address when one is not canonical.
     case SI_KERNEL: return signal == SIGSEGV ? "general protection" : "from the kernel";
+    default: break;
   }
   for (const code_name& known : code_names) {
     if (known.signal == signal && known.code == code) return known.text;

@@ -20,7 +20,8 @@ struct eh_bases {
   void* data;
   void* function;
 };
-extern "C" [[gnu::weak]] const void* _Unwind_Find_FDE(void* pc, eh_bases* bases);
+extern "C" [[gnu::weak]] const void* _Unwind_Find_FDE(void* pc,  // NOLINT: its name
+                                                      eh_bases* bases);
 
 constexpr std::uint64_t rbp = 6;
 constexpr std::uint64_t rsp = 7;

@@ -21,11 +21,11 @@ class page_array {
   page_array(const page_array&) = delete;
   page_array& operator=(const page_array&) = delete;
   ~page_array() {
-    if (data_ != nullptr) munmap(data_, bytes_);
+    if (data_ != nullptr) munmap(static_cast<void*>(data_), bytes_);
   }
 
   bool push(const T& item) noexcept {
-    if (size_ == capacity() && !reserve(size_ == 0 ? first_bytes / sizeof(T) : 2 * size_)) {
+    if (size_ == capacity() && !reserve(size_ == 0 ? first_bytes / element_size : 2 * size_)) {
       return false;
     }
     data_[size_++] = item;
@@ -41,10 +41,11 @@ class page_array {
   }
   bool reserve(std::size_t count) noexcept {
     if (count <= capacity()) return true;
-    std::size_t bytes = (count * sizeof(T) + page - 1) / page * page;
-    void* moved = data_ == nullptr ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-                                   : mremap(data_, bytes_, bytes, MREMAP_MAYMOVE);
+    std::size_t bytes = (count * element_size + page - 1) / page * page;
+    void* moved = data_ == nullptr
+                      ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                      : mremap(static_cast<void*>(data_), bytes_, bytes, MREMAP_MAYMOVE);
     if (moved == MAP_FAILED) return false;
     data_ = static_cast<T*>(moved);
     bytes_ = bytes;
@@ -68,8 +69,10 @@ class page_array {
  private:
   static constexpr std::size_t page = 64 << 10;  // of any kernel
   static constexpr std::size_t first_bytes = page;
+  static constexpr std::size_t element_size =
+      sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may be a pointer
 
-  std::size_t capacity() const noexcept { return bytes_ / sizeof(T); }
+  std::size_t capacity() const noexcept { return bytes_ / element_size; }
 
   T* data_ = nullptr;
   std::size_t size_ = 0;

@@ -73,6 +73,7 @@ class folder {
   // The most frequent first, those as frequent as they were found.
   void print(base::text_writer& out, separator& between) {
     std::vector<const group*> order;
+    order.reserve(groups_.size());
     for (const group& these : groups_) order.push_back(&these);
     std::sort(order.begin(), order.end(), [](const group* a, const group* b) {
       return a->count != b->count ? a->count > b->count : a < b;

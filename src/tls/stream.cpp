@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <tuple>
 
 #include "platform/clock.h"
 #include "tls/errors.h"
@@ -158,7 +159,7 @@ result<std::size_t> tls_stream::read(std::span<std::byte> into) {
     step now = work([&](SSL* ssl, std::size_t* done) {
       return SSL_read_ex(ssl, into.data(), into.size(), done);
     });
-    if (has_outgoing()) (void)send_outgoing(patience::leaves_it);
+    if (has_outgoing()) std::ignore = send_outgoing(patience::leaves_it);
     if (now.done != 0) return now.done;
     if (now.at_end) return 0;
     std::error_code failed = now.failed;
@@ -258,7 +259,7 @@ std::error_code tls_stream::close() {
   // Goodbye, if it can be said soon. Who is sending is not waited for.
   if (has_outgoing() && sending_.try_lock()) {
     over().set_write_deadline(platform::nanotime() + last_words_ns);
-    send_all();
+    std::ignore = send_all();
     sending_.unlock();
   }
   return over().close();

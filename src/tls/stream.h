@@ -16,6 +16,7 @@
 
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "net/stream_socket.h"
@@ -28,7 +29,7 @@ namespace runnel::net {
 class tls_stream final : public detail::stream {
  public:
   tls_stream(conn over, std::shared_ptr<const tls_context::impl> how, openssl_ptr<SSL> ssl);
-  ~tls_stream() override { close(); }
+  ~tls_stream() override { std::ignore = close(); }
 
   std::error_code handshake();
 

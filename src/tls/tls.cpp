@@ -2,6 +2,8 @@
 
 #include "runnel/net/tls.h"
 
+#include <tuple>
+
 #include "net/errors.h"
 #include "runnel/net/dial.h"
 #include "tls/context.h"
@@ -18,7 +20,7 @@ std::string name_of(const conn& c) {
 }
 
 // The error is without an operation.
-result<conn> shake_hands(conn over, const tls_context& how, const std::string& server_name,
+result<conn> shake_hands(const conn& over, const tls_context& how, const std::string& server_name,
                          const context& ctx) {
   openssl_ptr<SSL> ssl;
   if (std::error_code why = how.get()->start(server_name, ssl)) return std::unexpected(why);
@@ -40,18 +42,18 @@ result<conn> shake_hands(conn over, const tls_context& how, const std::string& s
                                                                             : errc::canceled));
   }
   if (why) {
-    over.close();
+    std::ignore = over.close();
     return std::unexpected(without_operation(why));
   }
   return conn(std::move(made));
 }
 
-result<conn> client(conn over, const tls_context& how, std::string server_name, const context& ctx,
-                    std::string_view operation, std::string_view where) {
+result<conn> client(const conn& over, const tls_context& how, const std::string& server_name,
+                    const context& ctx, std::string_view operation, std::string_view where) {
   if (!how || how.get()->who != tls_context::role::client) {
     return std::unexpected(error_of(operation, where, of_tls(tls_errc::configuration)));
   }
-  auto made = shake_hands(std::move(over), how, server_name, ctx);
+  auto made = shake_hands(over, how, server_name, ctx);
   if (!made) return std::unexpected(error_of(operation, where, made.error()));
   return made;
 }
@@ -64,32 +66,32 @@ std::string host_of(std::string_view address) {
 
 }  // namespace
 
-result<conn> tls_client(conn over, const tls_context& how, const context& ctx) {
+result<conn> tls_client(const conn& over, const tls_context& how, const context& ctx) {
   std::string where = name_of(over);
   std::string name = how ? how.get()->config.server_name : std::string();
-  return client(std::move(over), how, std::move(name), ctx, "handshake", where);
+  return client(over, how, name, ctx, "handshake", where);
 }
 
-result<conn> tls_server(conn over, const tls_context& how, const context& ctx) {
+result<conn> tls_server(const conn& over, const tls_context& how, const context& ctx) {
   std::string where = name_of(over);
   if (!how || how.get()->who != tls_context::role::server) {
     return std::unexpected(error_of("handshake", where, of_tls(tls_errc::configuration)));
   }
-  auto made = shake_hands(std::move(over), how, "", ctx);
+  auto made = shake_hands(over, how, "", ctx);
   if (!made) return std::unexpected(error_of("handshake", where, made.error()));
   return made;
 }
 
-result<conn> tls_client(conn over, const tls_config& how, const context& ctx) {
+result<conn> tls_client(const conn& over, const tls_config& how, const context& ctx) {
   auto ready = tls_context::make(how, tls_context::role::client);
   if (!ready) return std::unexpected(ready.error());
-  return tls_client(std::move(over), *ready, ctx);
+  return tls_client(over, *ready, ctx);
 }
 
-result<conn> tls_server(conn over, const tls_config& how, const context& ctx) {
+result<conn> tls_server(const conn& over, const tls_config& how, const context& ctx) {
   auto ready = tls_context::make(how, tls_context::role::server);
   if (!ready) return std::unexpected(ready.error());
-  return tls_server(std::move(over), *ready, ctx);
+  return tls_server(over, *ready, ctx);
 }
 
 result<conn> dial_tls(const context& ctx, std::string_view network, std::string_view address,
@@ -99,7 +101,7 @@ result<conn> dial_tls(const context& ctx, std::string_view network, std::string_
   std::string name = how ? how.get()->config.server_name : std::string();
   if (name.empty()) name = host_of(address);
   std::string where = std::string(network) + " " + std::string(address);
-  return client(std::move(*made), how, std::move(name), ctx, "dial", where);
+  return client(*made, how, name, ctx, "dial", where);
 }
 
 result<conn> dial_tls(const context& ctx, std::string_view network, std::string_view address,

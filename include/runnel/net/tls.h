@@ -75,12 +75,14 @@ class tls_context {
 // ctx ends it. On failure the connection is of no more use. Reads and writes of the new connection may be under way
 // together; a write that fails, also by its deadline, leaves the stream of no more use for writing. close_write tells the
 // other end by TLS's own means. Nothing blocks a thread.
-result<conn> tls_client(conn over, const tls_context& how, const context& ctx = background());
-result<conn> tls_server(conn over, const tls_context& how, const context& ctx = background());
+result<conn> tls_client(const conn& over, const tls_context& how,
+                        const context& ctx = background());
+result<conn> tls_server(const conn& over, const tls_context& how,
+                        const context& ctx = background());
 
 // With a configuration that is made ready for this connection alone.
-result<conn> tls_client(conn over, const tls_config& how, const context& ctx = background());
-result<conn> tls_server(conn over, const tls_config& how, const context& ctx = background());
+result<conn> tls_client(const conn& over, const tls_config& how, const context& ctx = background());
+result<conn> tls_server(const conn& over, const tls_config& how, const context& ctx = background());
 
 // dial, and the handshake.
 result<conn> dial_tls(const context& ctx, std::string_view network, std::string_view address,
