@@ -11,13 +11,7 @@
 
     .text
 
-// void runnel_walk_from_call(const void* registers /*rdi*/, void (*walk)(void*) /*rsi*/, void* argument /*rdx*/)
-// rip is a return address: the unwinder looks for the call before it.
-    .globl  runnel_walk_from_call
-    .type   runnel_walk_from_call, @function
-    .p2align 4
-runnel_walk_from_call:
-    .cfi_startproc
+.macro walk_from_registers
     endbr64
     pushq   %rbx
     .cfi_adjust_cfa_offset 8
@@ -40,6 +34,16 @@ runnel_walk_from_call:
     .cfi_adjust_cfa_offset -8
     .cfi_restore %rbx
     ret
+.endm
+
+// void runnel_walk_from_call(const void* registers /*rdi*/, void (*walk)(void*) /*rsi*/, void* argument /*rdx*/)
+// rip is a return address: the unwinder looks for the call before it.
+    .globl  runnel_walk_from_call
+    .type   runnel_walk_from_call, @function
+    .p2align 4
+runnel_walk_from_call:
+    .cfi_startproc
+    walk_from_registers
     .cfi_endproc
     .size   runnel_walk_from_call, .-runnel_walk_from_call
 
@@ -50,28 +54,7 @@ runnel_walk_from_call:
 runnel_walk_from_instruction:
     .cfi_startproc
     .cfi_signal_frame
-    endbr64
-    pushq   %rbx
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %rbx, 0
-    movq    %rdi, %rbx
-    movq    %rdx, %rdi
-    .cfi_remember_state
-    .cfi_escape 0x0f, 0x03, 0x73, 0x30, 0x06
-    .cfi_escape 0x10, 0x10, 0x02, 0x73, 0x38
-    .cfi_escape 0x10, 0x03, 0x02, 0x73, 0x00
-    .cfi_escape 0x10, 0x06, 0x02, 0x73, 0x08
-    .cfi_escape 0x10, 0x0c, 0x02, 0x73, 0x10
-    .cfi_escape 0x10, 0x0d, 0x02, 0x73, 0x18
-    .cfi_escape 0x10, 0x0e, 0x02, 0x73, 0x20
-    .cfi_escape 0x10, 0x0f, 0x02, 0x73, 0x28
-    callq   *%rsi
-    nop
-    .cfi_restore_state
-    popq    %rbx
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %rbx
-    ret
+    walk_from_registers
     .cfi_endproc
     .size   runnel_walk_from_instruction, .-runnel_walk_from_instruction
 
