@@ -50,28 +50,23 @@ failure socket::pause(wait::direction d, std::int64_t until) noexcept {
   }
 }
 
-endpoint socket::local() noexcept {
+endpoint socket::address(int (*ask)(int, sockaddr*, socklen_t*)) noexcept {
   endpoint found;
   with([&](int fd) {
     sockaddr_storage address;
     socklen_t size = sizeof address;
     auto* any = reinterpret_cast<sockaddr*>(&address);
-    if (getsockname(fd, any, &size) == 0) found = endpoint(any, size);
+    if (ask(fd, any, &size) == 0) found = endpoint(any, size);
     return 0;
   });
   return found;
 }
 
+endpoint socket::local() noexcept {
+  return address([](int fd, sockaddr* to, socklen_t* size) { return getsockname(fd, to, size); });
+}
 endpoint socket::remote() noexcept {
-  endpoint found;
-  with([&](int fd) {
-    sockaddr_storage address;
-    socklen_t size = sizeof address;
-    auto* any = reinterpret_cast<sockaddr*>(&address);
-    if (getpeername(fd, any, &size) == 0) found = endpoint(any, size);
-    return 0;
-  });
-  return found;
+  return address([](int fd, sockaddr* to, socklen_t* size) { return getpeername(fd, to, size); });
 }
 
 std::int64_t nanotime_of(time_point when) noexcept {

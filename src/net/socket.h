@@ -112,6 +112,8 @@ class socket {
   endpoint remote() noexcept;
 
  private:
+  endpoint address(int (*ask)(int, sockaddr*, socklen_t*)) noexcept;
+
   static failure after(wait::io_outcome how) noexcept;
 
   wait::descriptor* descriptor_ = nullptr;

@@ -160,10 +160,12 @@ TEST_F(files_test, what_has_not_changed_is_not_sent) {
 }
 
 TEST_F(files_test, text_is_compressed_for_who_accepts_it) {
+#if !defined(RUNNEL_ZLIB)
+  GTEST_SKIP() << "built without zlib";
+#endif
   run([&] {
     const std::string accepts = "Accept-Encoding: br, gzip;q=0.5\r\n";
     std::string answer = ask("/large.txt", accepts);
-    if (field_of(answer, "Content-Encoding").empty()) GTEST_SKIP() << "built without zlib";
     EXPECT_EQ(field_of(answer, "Content-Encoding"), "gzip");
     EXPECT_EQ(field_of(answer, "Vary"), "Accept-Encoding");
     EXPECT_TRUE(field_of(answer, "ETag").starts_with("W/"));
