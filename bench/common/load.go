@@ -49,8 +49,8 @@ func affinity(call uintptr, tid int, set *[16]uint64) {
 	syscall.Syscall(call, uintptr(tid), unsafe.Sizeof(*set), uintptr(unsafe.Pointer(set)))
 }
 
-// RunLoad runs a load generator, which lies beside this program, and returns the number it prints.
-func RunLoad(prefix []string, name string, arguments ...string) float64 {
+// LoadOutput runs a load generator, which lies beside this program, and returns the line it prints.
+func LoadOutput(prefix []string, name string, arguments ...string) string {
 	own, err := os.Executable()
 	if err != nil {
 		panic(err)
@@ -61,7 +61,12 @@ func RunLoad(prefix []string, name string, arguments ...string) float64 {
 	if err != nil {
 		panic(fmt.Sprint(name, ": ", err))
 	}
-	number, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	return strings.TrimSpace(string(out))
+}
+
+// RunLoad is LoadOutput of one that prints a number.
+func RunLoad(prefix []string, name string, arguments ...string) float64 {
+	number, err := strconv.ParseFloat(LoadOutput(prefix, name, arguments...), 64)
 	if err != nil {
 		panic(err)
 	}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -36,15 +37,38 @@ inline std::string share_cpus(int procs) {
   return "taskset -c " + std::to_string(other) + " ";
 }
 
-// Runs a load generator and returns the number it prints.
-inline double run_load(const std::string& prefix, const std::string& name,
-                       const std::string& arguments) {
+// As many descriptors as this process may have at all.
+inline void allow_descriptors() {
+  rlimit most{};
+  getrlimit(RLIMIT_NOFILE, &most);
+  most.rlim_cur = most.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &most);
+}
+
+// Runs a load generator and returns the line it prints.
+inline std::string load_output(const std::string& prefix, const std::string& name,
+                               const std::string& arguments) {
   auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   std::string command = prefix + (here / name).string() + " " + arguments;
   std::FILE* out = popen(command.c_str(), "re");
-  double result = 0;
-  if (out == nullptr || std::fscanf(out, "%lf", &result) != 1 || pclose(out) != 0) std::abort();
-  return result;
+  char line[256];
+  if (out == nullptr || std::fgets(line, sizeof line, out) == nullptr || pclose(out) != 0) {
+    std::abort();
+  }
+  return line;
+}
+
+// One that prints a number.
+inline double run_load(const std::string& prefix, const std::string& name,
+                       const std::string& arguments) {
+  return std::stod(load_output(prefix, name, arguments));
+}
+
+// One that prints the metrics.
+inline void pass_load(const std::string& prefix, const std::string& name,
+                      const std::string& arguments) {
+  std::fputs(load_output(prefix, name, arguments).c_str(), stdout);
+  std::fflush(stdout);
 }
 
 }  // namespace bench

@@ -95,13 +95,17 @@ def find_go() -> str | None:
     return next((p for p in places if p and os.access(p, os.X_OK)), None)
 
 
+def find_nginx() -> str | None:
+    return shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+
+
 def build(cases: list[Case], contestants: list[str], build_dir: Path, say) -> dict:
     """Builds what is asked for and can be had: {(case name, contestant): executable}."""
     cxx, go = Cxx(build_dir), Go(build_dir)
     wanted = [(case, name) for case in cases for name in contestants if source(case, name)]
     programs = {}
 
-    in_cxx = [(case, name) for case, name in wanted if name != "go"]
+    in_cxx = [(case, name) for case, name in wanted if name not in ("go", "nginx")]
     if in_cxx:
         cxx.configure()
         known = cxx.targets()
@@ -113,6 +117,16 @@ def build(cases: list[Case], contestants: list[str], build_dir: Path, say) -> di
         say(f"building {len(in_cxx)} C++ programs")
         cxx.build([target(case, name) for case, name in in_cxx])
         programs |= {(c.name, name): cxx.executable(target(c, name)) for c, name in in_cxx}
+
+    in_nginx = [case for case, name in wanted if name == "nginx"]
+    if in_nginx and not find_nginx():
+        say("nginx is not here: going on without it")
+        in_nginx = []
+    for case in in_nginx:  # a script, beside the load generator that it runs
+        executable = cxx.executable(target(case, "nginx"))
+        executable.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source(case, "nginx"), executable)
+        programs[case.name, "nginx"] = executable
 
     in_go = [case for case, name in wanted if name == "go"]
     if in_go and not go.command:

@@ -268,13 +268,37 @@ CASES = (
         "A server sends back what it gets, a goroutine for each connection. One load generator, the same for all, exchanges"
         " messages of 64 bytes over 100 connections to it; a warm-up of a tenth. With one P server and load generator"
         " have a CPU each, with two both have both.",
-        (compared("ns_per_message", "ns per message", go(0.80)),),
+        (Metric("ns_per_message", "ns per message", (go(0.80),)),),
     ),
     Case(
         "http_hello",
         "A server of HTTP/1.1 answers every request with thirteen bytes; wrk asks over 100 connections for two seconds, after"
         " a warm-up of one. With one P server and wrk have a CPU each, with two both have both.",
-        (compared("ns_per_request", "ns per request", go(0.50)),),
+        (Metric("ns_per_request", "ns per request", (go(0.50), Target(1.25, "nginx"),)),),
+    ),
+    Case(
+        "http_idle",
+        "The server of `http_hello`, loaded by wrk for two seconds alone, and again beside 10,000 connections that have made"
+        " a request each and are left open: what each of these takes, resident pages and page tables (VmRSS + VmPTE), and the"
+        " time of a request.",
+        (
+            Metric("bytes_each", "bytes each", (absolute(12 * 1024),)),
+            Metric("ns_beside", "ns per request beside", (Target(1.05, Own("ns_alone")),)),
+            alone("ns_alone", "ns per request alone"),
+        ),
+    ),
+    Case(
+        "tls_handshake",
+        "A server shakes hands by TLS 1.3, with an RSA key of 2048 bits and no session resumed, and closes the connection. One"
+        " load generator, the same for all, keeps 16 connections under way; a warm-up of a tenth. With an RSA key the server's"
+        " part of the work is the larger by far.",
+        (Metric("ns_per_handshake", "ns per handshake", (go(1.0),)),),
+    ),
+    Case(
+        "accept_close",
+        "A server accepts connections and closes them at once, each on a goroutine of its own. One load generator, the same for"
+        " all, keeps 64 connections under way; a warm-up of a tenth.",
+        (Metric("ns_per_connection", "ns per connection", (go(1.0),)),),
     ),
     Case(
         "sleep",

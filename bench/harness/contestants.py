@@ -20,6 +20,7 @@ CONTESTANTS = {
         Contestant("go", "Go", "main.go"),
         Contestant("boost_fiber", "Boost.Fiber", "boost_fiber.cpp"),
         Contestant("threads", "std::thread", "threads.cpp"),
+        Contestant("nginx", "nginx", "nginx.sh"),
     )
 }
 

@@ -9,14 +9,17 @@ endfunction()
 file(REMOVE_RECURSE ${work_dir})
 
 if(NOT way MATCHES "find_package|pkg_config")
-  set(config Debug)  # the quickest way to compile the library once more
+  # The quickest way to compile the library once more.
+  set(config Debug)
+  set(flags -DCMAKE_CXX_FLAGS_DEBUG=)
 endif()
 set(arguments
   -DWAY=${way}
   -DCMAKE_BUILD_TYPE=${config}
   -DCMAKE_CXX_COMPILER=${cxx_compiler}
   -DCMAKE_C_COMPILER=${c_compiler}
-  -DCMAKE_EXE_LINKER_FLAGS=${linker_flags})
+  -DCMAKE_EXE_LINKER_FLAGS=${linker_flags}
+  ${flags})
 if(toolchain)
   list(APPEND arguments -DCMAKE_TOOLCHAIN_FILE=${toolchain})
 endif()

@@ -136,7 +136,7 @@ TEST_P(tls_test, many_parts_and_a_file_arrive_in_order) {
     std::vector<std::span<const std::byte>> parts;
     for (int i = 0; i < 200; ++i)
       texts.push_back(std::string(i % 5 == 0 ? 0 : 300, char('a' + i % 26)));
-    texts.push_back(std::string(50'000, 'x'));
+    texts.emplace_back(50'000, 'x');
     for (const auto& one : texts) {
       expected += one;
       parts.push_back(std::as_bytes(std::span(one)));
