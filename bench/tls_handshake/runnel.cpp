@@ -5,9 +5,9 @@
 #include <runnel/net/tls.h>
 
 #include "common/arguments.h"
+#include "common/certificate.h"
 #include "common/load.h"
 #include "common/metrics.h"
-#include "common/certificate.h"
 
 namespace net = runnel::net;
 
