@@ -1,6 +1,7 @@
 #include "sched/leak_marking.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "platform/context.h"
 #include "sched/runtime.h"
@@ -72,7 +73,7 @@ memory::stack_slot leak_marking::place(const arena& a, std::uintptr_t address) n
 }
 
 // True: the address is a stack's, whatever it means.
-bool leak_marking::in_arena(std::uintptr_t value, finder by) noexcept {
+bool leak_marking::in_arena(std::uintptr_t value, finder by, std::uintptr_t at) noexcept {
   const arena* a = nullptr;
   slot* s = find_slot(value, &a);
   if (a == nullptr) return false;
@@ -83,11 +84,13 @@ bool leak_marking::in_arena(std::uintptr_t value, finder by) noexcept {
   // switched to it; there lie frames of the runtime.
   bool frames =
       value < number(&one) - platform::entry_frame_size && value != number(one.context.sp);
-  if (value >= lowest_used(*s, one) && (frames || by == finder::thread)) make_live(*s, one);
+  if (value >= lowest_used(*s, one) && (frames || by == finder::thread)) {
+    make_live(*s, one, at);
+  }
   return true;
 }
 
-bool leak_marking::in_slab(std::uintptr_t value) noexcept {
+bool leak_marking::in_slab(std::uintptr_t value, std::uintptr_t at) noexcept {
   const slab* s = range_of(slabs_, value);
   if (s == nullptr) return false;
   std::uintptr_t inside = value - s->begin, index = inside / s->block;
@@ -96,22 +99,25 @@ bool leak_marking::in_slab(std::uintptr_t value) noexcept {
   bool& seen = records_[s->first_record + index];
   if (index == 0 || seen || value - begin < memory::record_alignment) return true;
   seen = true;
+  note(begin, at);
   later(begin + memory::record_alignment, end);
   return true;
 }
 
-void leak_marking::word(std::uintptr_t value, finder by) noexcept {
+void leak_marking::word(std::uintptr_t value, finder by, std::uintptr_t at) noexcept {
   value &= address_bits;
   if (value - lowest_ >= highest_ - lowest_) return;
-  if (in_arena(value, by) || in_slab(value)) return;
+  if (in_arena(value, by, at) || in_slab(value, at)) return;
   platform::heap_map::chunk found = heap_.find(value);
-  if (found.in_use && heap_.mark(found)) later(found.begin, found.end);
+  if (!found.in_use || !heap_.mark(found)) return;
+  note(found.begin, at);
+  later(found.begin, found.end);
 }
 
 void leak_marking::words(std::uintptr_t begin, std::uintptr_t end, finder by) noexcept {
   begin = (begin + sizeof(void*) - 1) / sizeof(void*) * sizeof(void*);
   for (; begin + sizeof(void*) <= end; begin += sizeof(void*)) {
-    word(*reinterpret_cast<const std::uintptr_t*>(begin), by);
+    word(*reinterpret_cast<const std::uintptr_t*>(begin), by, begin);
   }
 }
 
@@ -120,13 +126,13 @@ bool leak_marking::stand_on(std::uintptr_t sp) noexcept {
   slot* s = find_slot(sp, &a);
   if (s == nullptr) return a != nullptr;
   s->from = sp - red_zone;
-  if (!s->live) make_live(*s, *place_g(place(*a, sp)));
+  if (!s->live) make_live(*s, *place_g(place(*a, sp)), 0);
   return true;
 }
 
 void leak_marking::live(const g& one) noexcept {
   slot* s = find_slot(number(&one));
-  if (s != nullptr && !s->live) make_live(*s, one);
+  if (s != nullptr && !s->live) make_live(*s, one, 0);
 }
 
 std::uintptr_t leak_marking::lowest_used(const slot& s, const g& one) noexcept {
@@ -137,23 +143,30 @@ std::uintptr_t leak_marking::lowest_used(const slot& s, const g& one) noexcept {
   return suspended && saved >= lowest && saved < number(&one) ? saved : lowest;
 }
 
-void leak_marking::make_live(slot& s, const g& one) noexcept {
+void leak_marking::make_live(slot& s, const g& one, std::uintptr_t at) noexcept {
+  if (s.live) return;
   s.live = true;
+  note(number(one.slot.begin), at);
   later(lowest_used(s, one), number(&one));
-  word(number(one.context.exceptions.caught), finder::memory);
-  word(number(one.panics.newest), finder::memory);
-  word(number(one.locals), finder::memory);
-  if (one.work != nullptr) closure_of(*one.work);
+  leak_cause why = std::exchange(why_, leak_cause::memory);
+  auto field = [&](auto* const& p) { word(number(p), finder::memory, number(&p)); };
+  field(one.context.exceptions.caught);
+  field(one.panics.newest);
+  field(one.locals);
+  if (one.work != nullptr) closure_of(*one.work, number(&one.work));
+  why_ = why;
 }
 
-void leak_marking::closure_of(const task& record) noexcept {
+void leak_marking::closure_of(const task& record, std::uintptr_t at) noexcept {
   std::uintptr_t closure = number(&record) + record.closure_at;
-  if (in_slab(closure)) return;
+  if (in_slab(closure, at)) return;
   platform::heap_map::chunk found = heap_.find(number(&record));
-  if (found.in_use && heap_.mark(found)) later(closure, found.end);
+  if (!found.in_use || !heap_.mark(found)) return;
+  note(found.begin, at);
+  later(closure, found.end);
 }
 
-void leak_marking::queued(const task& record) noexcept { closure_of(record); }
+void leak_marking::queued(const task& record) noexcept { closure_of(record, 0); }
 
 void leak_marking::never_search(const void* object) noexcept {
   platform::heap_map::chunk found = heap_.find(number(object));
@@ -170,12 +183,46 @@ void leak_marking::later(std::uintptr_t begin, std::uintptr_t end) noexcept {
 }
 
 bool leak_marking::finish() noexcept {
+  because(leak_cause::memory);
   while (!work_.empty() && !exhausted_) {
     piece next = work_.back();
     work_.pop();
     words(next.begin, next.end, finder::memory);
   }
   return !exhausted_;
+}
+
+// What the address lies in, if that can be reached.
+void leak_marking::name_node(std::uintptr_t address, leak_step& into) noexcept {
+  const arena* a = nullptr;
+  if (find_slot(address, &a) != nullptr) {
+    memory::stack_slot s = place(*a, address);
+    into.begin = number(s.begin);
+    into.size = s.size, into.kind = leak_node::stack;
+    into.owner = place_g(s);
+  } else if (const slab* s = range_of(slabs_, address)) {
+    into.begin = address - (address - s->begin) % s->block;
+    into.size = s->block, into.kind = leak_node::record;
+  } else if (platform::heap_map::chunk c = heap_.find(address); c.begin != 0) {
+    into.begin = c.begin, into.size = c.end - c.begin, into.kind = leak_node::chunk;
+  }
+}
+
+bool leak_marking::trail_to(const g& one, platform::page_array<leak_step>& out) noexcept {
+  auto earlier = [](const leak_step& x, const leak_step& y) { return x.begin < y.begin; };
+  if (!trail_sorted_) std::sort(trail_.begin(), trail_.end(), earlier);
+  trail_sorted_ = true;
+  leak_step step{};
+  for (name_node(number(&one), step); step.kind != leak_node::none;) {
+    const leak_step* found = std::lower_bound(trail_.begin(), trail_.end(), step, earlier);
+    if (found == trail_.end() || found->begin != step.begin) break;
+    step.why = found->why, step.tid = found->tid, step.at = found->at;
+    if (!out.push(step)) return false;
+    if (step.why != leak_cause::memory) break;
+    step.kind = leak_node::none;
+    name_node(found->at, step);
+  }
+  return true;
 }
 
 }  // namespace runnel::sched

@@ -21,6 +21,7 @@
 #include "platform/memory_map.h"
 #include "platform/page_array.h"
 #include "sched/g.h"
+#include "sched/leak_trail.h"
 
 namespace runnel::sched {
 
@@ -35,7 +36,8 @@ class leak_marking {
   // False: no memory.
   bool prepare(std::span<const platform::mapping> mappings) noexcept;
 
-  void word(std::uintptr_t value, finder by) noexcept;
+  // `at`: where it lies, for the trail.
+  void word(std::uintptr_t value, finder by, std::uintptr_t at = 0) noexcept;
   void words(std::uintptr_t begin, std::uintptr_t end, finder by) noexcept;
   // A thread stands on a goroutine's stack; all from `sp` up counts.
   bool stand_on(std::uintptr_t sp) noexcept;
@@ -51,6 +53,13 @@ class leak_marking {
     const slot* s = find_slot(reinterpret_cast<std::uintptr_t>(&one));
     return s == nullptr || s->live;
   }
+
+  // From now on it is noted what led to everything.
+  void keep_trail() noexcept { tracing_ = true; }
+  // What is found next is found for this reason, by or on this thread.
+  void because(leak_cause why, int tid = 0) noexcept { why_ = why, tid_ = tid; }
+  // After finish: the steps that led to a goroutine, from it to a root. False: no memory.
+  bool trail_to(const g& one, platform::page_array<leak_step>& out) noexcept;
 
   // Memory that is searched as far as it is reached, and no further.
   template <class Visit>
@@ -87,12 +96,17 @@ class leak_marking {
 
   slot* find_slot(std::uintptr_t address, const arena** in = nullptr) noexcept;
   static memory::stack_slot place(const arena& a, std::uintptr_t address) noexcept;
-  bool in_arena(std::uintptr_t value, finder by) noexcept;
-  bool in_slab(std::uintptr_t value) noexcept;
+  bool in_arena(std::uintptr_t value, finder by, std::uintptr_t at) noexcept;
+  bool in_slab(std::uintptr_t value, std::uintptr_t at) noexcept;
   static std::uintptr_t lowest_used(const slot& s, const g& one) noexcept;
-  void make_live(slot& s, const g& one) noexcept;
-  void closure_of(const task& record) noexcept;
+  void make_live(slot& s, const g& one, std::uintptr_t at) noexcept;
+  void closure_of(const task& record, std::uintptr_t at) noexcept;
   void later(std::uintptr_t begin, std::uintptr_t end) noexcept;
+  void note(std::uintptr_t begin, std::uintptr_t at) noexcept {
+    if (tracing_ && !trail_.push({begin, 0, nullptr, leak_node::none, why_, tid_, at}))
+      exhausted_ = true;
+  }
+  void name_node(std::uintptr_t address, leak_step& into) noexcept;
 
   platform::heap_map heap_;
   platform::page_array<arena> arenas_;
@@ -103,6 +117,11 @@ class leak_marking {
   std::uintptr_t lowest_ = ~std::uintptr_t{0};  // of all ranges
   std::uintptr_t highest_ = 0;
   bool exhausted_ = false;
+  bool tracing_ = false;
+  bool trail_sorted_ = false;
+  leak_cause why_ = leak_cause::memory;
+  int tid_ = 0;
+  platform::page_array<leak_step> trail_;
 };
 
 }  // namespace runnel::sched

@@ -1,5 +1,7 @@
 #include "sched/leak_roots.h"
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "sched/runtime.h"
@@ -77,17 +79,22 @@ class root_search {
   // Registers, and where threads stand. An M in its scheduling loop is nobody.
   void threads() noexcept {
     // First all that stand on a goroutine's stack: from where its frames count.
+    int self = platform::thread_id();
+    marking_.because(leak_cause::stands, self);
     bool goroutine = marking_.stand_on(scene_.caller->sp);
     for (std::size_t i = 0; i < scene_.threads->size(); ++i) {
       const platform::stopped_thread& t = (*scene_.threads)[i];
+      marking_.because(leak_cause::stands, t.tid);
       if (t.tid != 0 && !in_the_loop(t.sp)) marking_.stand_on(t.sp);
     }
+    marking_.because(leak_cause::registers, self);
     marking_.words(number(scene_.caller), number(scene_.caller + 1),
                    goroutine ? finder::memory : finder::thread);
     for (std::size_t i = 0; i < scene_.threads->size(); ++i) {
       const platform::stopped_thread& t = (*scene_.threads)[i];
       if (t.tid == 0 || in_the_loop(t.sp)) continue;
       goroutine = marking_.stand_on(t.sp);
+      marking_.because(leak_cause::registers, t.tid);
       marking_.word(t.sp, finder::memory);
       marking_.words(t.registers_begin, t.registers_end,
                      goroutine ? finder::memory : finder::thread);
@@ -100,6 +107,7 @@ class root_search {
   }
 
   void goroutines() noexcept {
+    marking_.because(leak_cause::state);
     std::uint32_t epoch = rt().epoch.load(std::memory_order_relaxed);
     rt().gs.for_each([&](g& one) {
       g_state state = one.state.load(std::memory_order_relaxed);
@@ -114,6 +122,7 @@ class root_search {
   }
 
   void queues() noexcept {
+    marking_.because(leak_cause::queued);
     auto item = [&](const runnable& one) {
       if (one.fresh) {
         marking_.queued(static_cast<const task&>(one));
@@ -128,6 +137,9 @@ class root_search {
     for_each_p([&](p& each) {
       each.queue.for_each(item);
       each.mail.for_each(item);
+    });
+    marking_.because(leak_cause::timer);
+    for_each_p([&](p& each) {
       each.timers.for_each_locked(
           [&](const poll::timer_node& node) { marking_.word(number(&node), finder::memory); });
       for (timer_callback* it = each.due; it != nullptr; it = it->next_due) {
@@ -138,6 +150,7 @@ class root_search {
 
   // All other memory.
   bool memory() noexcept {
+    marking_.because(leak_cause::memory);
     auto leave_out = [&](std::uintptr_t begin, std::uintptr_t end) {
       if (begin < end) good_ = good_ && left_out_.push({begin, end});
     };
@@ -155,6 +168,11 @@ class root_search {
     std::uintptr_t lowest = number(scene_.stack.lowest);
     std::uintptr_t sp = scene_.caller->sp;
     if (sp > lowest && sp < lowest + scene_.stack.size) leave_out(lowest, sp);
+    // Other searches have stopped this thread too.
+    stack_t signals{};
+    if (sigaltstack(nullptr, &signals) == 0 && signals.ss_flags == 0) {
+      own(signals.ss_sp, signals.ss_size);
+    }
     const platform::mapping* main_stack = nullptr;
     for (const platform::mapping& each : scene_.mappings->all()) {
       if (each.main_stack) main_stack = &each;

@@ -19,6 +19,19 @@ namespace {
 // Longer than the slowest thread needs to be given a CPU.
 constexpr std::int64_t patience_ns = 5'000'000'000;
 
+// RUNNEL_DEBUG=leak=2
+constexpr int tell_what_holds = 2;
+
+void note_stacks(const platform::mapping_list& mappings, const platform::stop_threads& threads,
+                 leak_trails& into) noexcept {
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    std::uintptr_t sp = threads[i].sp;
+    for (const platform::mapping& each : mappings.all()) {
+      if (each.begin <= sp && sp < each.end) into.stacks.push({threads[i].tid, sp, each.end});
+    }
+  }
+}
+
 // What a plain thread may be changing when it is stopped: the queues that are searched.
 class held_queues {
  public:
@@ -48,19 +61,24 @@ class held_queues {
 void leak_search::hold() noexcept { stop_the_world(); }
 void leak_search::let_go() noexcept { resume_the_world(); }
 
-bool leak_search::search(const platform::registers& caller,
-                         platform::page_array<g*>& leaked) noexcept {
+bool leak_search::search(const platform::registers& caller, platform::page_array<g*>& leaked) {
   if (platform::has_asan || platform::has_tsan) {
     why_not_ = "the sanitizer's allocator does not tell where its memory is";
     return false;
   }
   if (!rt().active.load(std::memory_order_acquire)) return true;
-  held_queues hold_them;
-  return search_standing(caller, leaked);
+  leak_trails trails;
+  bool tell = base::debug_switch("leak") >= tell_what_holds;
+  {
+    held_queues hold_them;
+    if (!search_standing(caller, leaked, tell ? &trails : nullptr)) return false;
+  }
+  print_trails(trails);
+  return true;
 }
 
 bool leak_search::search_standing(const platform::registers& caller,
-                                  platform::page_array<g*>& leaked) noexcept {
+                                  platform::page_array<g*>& leaked, leak_trails* trails) noexcept {
   platform::stack_bounds stack = platform::current_thread_stack();
   platform::stop_threads threads;
   if (!threads.stop(platform::nanotime() + patience_ns)) {
@@ -71,13 +89,23 @@ bool leak_search::search_standing(const platform::registers& caller,
   why_not_ = "no memory for the search, or /proc cannot be read";
   platform::mapping_list mappings;
   leak_marking marking;
+  if (trails != nullptr) marking.keep_trail();
   if (!mappings.read() || !marking.prepare(mappings.all())) return false;
   leak_scene scene{&mappings, &threads, &caller, stack, &leaked};
   if (!mark_roots(marking, scene) || !marking.finish()) return false;
   std::size_t kept = 0;
   for (g* one : leaked) {
-    if (!marking.is_live(*one)) leaked[kept++] = one;
+    if (!marking.is_live(*one)) {
+      leaked[kept++] = one;
+    } else if (trails != nullptr) {
+      std::size_t first = trails->steps.size();
+      if (!marking.trail_to(*one, trails->steps) ||
+          !trails->trails.push({one, first, trails->steps.size()})) {
+        return false;
+      }
+    }
   }
+  if (trails != nullptr) note_stacks(mappings, threads, *trails);
   leaked.resize(kept);
   return true;
 }

@@ -7,6 +7,7 @@
 
 #include "platform/page_array.h"
 #include "platform/stack_walk.h"
+#include "sched/leak_trail.h"
 #include "sched/survey.h"
 
 namespace runnel::sched {
@@ -39,9 +40,9 @@ class leak_search {
  private:
   static void hold() noexcept;
   static void let_go() noexcept;
-  bool search(const platform::registers& caller, platform::page_array<g*>& leaked) noexcept;
-  bool search_standing(const platform::registers& caller,
-                       platform::page_array<g*>& leaked) noexcept;
+  bool search(const platform::registers& caller, platform::page_array<g*>& leaked);
+  bool search_standing(const platform::registers& caller, platform::page_array<g*>& leaked,
+                       leak_trails* trails) noexcept;
 
   const char* why_not_ = nullptr;
   int silent_thread_ = 0;
