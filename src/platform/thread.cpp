@@ -63,6 +63,11 @@ stack_bounds current_thread_stack() noexcept {
   return bounds;
 }
 
+std::uintptr_t thread_descriptor() noexcept {
+  static_assert(sizeof(pthread_t) == sizeof(std::uintptr_t));
+  return static_cast<std::uintptr_t>(pthread_self());
+}
+
 const void* end_of_first_frame() noexcept {
   std::uintptr_t highest = 0;
   // A frame's canonical address is the end of the one it called; the last one shown is what the kernel began with.

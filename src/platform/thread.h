@@ -2,6 +2,7 @@
 // Operating-system threads, as the scheduler needs them.
 
 #include <cstddef>
+#include <cstdint>
 
 namespace runnel::platform {
 
@@ -21,6 +22,9 @@ stack_bounds current_thread_stack() noexcept;
 // The end of the first frame of the calling thread's stack: above it are thread-locals only. Of a thread that pthread_create
 // made.
 const void* end_of_first_frame() noexcept;
+
+// What the C library knows the calling thread by: pthread_self().
+std::uintptr_t thread_descriptor() noexcept;
 
 // True if the kernel says that the thread waits for something (state S, D or T) rather than runs or
 // waits for a CPU. False where /proc is absent.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "platform/ended_stacks.h"
 #include "sched/runtime.h"
 #include "sched/timer_callback.h"
 
@@ -173,6 +174,10 @@ class root_search {
     if (sigaltstack(nullptr, &signals) == 0 && signals.ss_flags == 0) {
       own(signals.ss_sp, signals.ss_size);
     }
+    platform::ended_stacks ended;
+    ended.learn(scene_.mappings->all(), rt().reporter_descriptor,
+                rt().reporter_tid.load(std::memory_order_relaxed));
+    ended.for_each(scene_.mappings->all(), leave_out);
     const platform::mapping* main_stack = nullptr;
     for (const platform::mapping& each : scene_.mappings->all()) {
       if (each.main_stack) main_stack = &each;

@@ -64,6 +64,7 @@ void serve(dump_wish& wish, stack_printer& stacks) {
 void reporter(void*) {
   runtime& r = rt();
   r.reporter_tid.store(platform::thread_id(), std::memory_order_relaxed);
+  r.reporter_descriptor = platform::thread_descriptor();
   r.reporter_frames = {platform::current_thread_stack().lowest, platform::end_of_first_frame()};
   stack_printer stacks(traceback_level() >= traceback::system);
   for (;;) {

@@ -99,6 +99,7 @@ struct runtime {
 
   thread_frames sysmon_frames;
   thread_frames reporter_frames;
+  std::uintptr_t reporter_descriptor = 0;  // platform/ended_stacks.h learns from it
 
   // Goroutines
   g_pool gs;
