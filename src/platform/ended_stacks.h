@@ -8,7 +8,8 @@
 //
 // Invariants
 //   a stack is told of  =>  its description names that mapping and its guard, the number in it is not positive, and the stack is glibc's own
-//   the description itself is never told of: it has what the thread has returned, or what one that is just being made begins with
+//   the description itself is told of  =>  glibc has it in no list of threads: it keeps it for one to come. In the list it may
+//     have what the thread has returned, or what one that is just being made begins with
 // Used while everybody else stands still. It does not allocate.
 
 #include <cstddef>
@@ -25,11 +26,11 @@ class ended_stacks {
   // are no ended stacks then.
   bool learn(std::span<const mapping> mappings, std::uintptr_t descriptor, int tid) noexcept;
 
-  // Calls visit(begin, end) for the frames of every such stack.
+  // Calls visit(begin, end) for every such stack.
   template <class Visit>
   void for_each(std::span<const mapping> mappings, Visit visit) const noexcept {
     for (const mapping& m : mappings) {
-      std::uintptr_t end = end_of_frames(m);
+      std::uintptr_t end = end_of_old(m);
       if (end != 0) visit(m.begin, end);
     }
   }
@@ -41,7 +42,9 @@ class ended_stacks {
     std::uintptr_t size;
     std::uintptr_t guard;
   };
-  std::uintptr_t end_of_frames(const mapping& m) const noexcept;
+  bool read_list(std::uintptr_t first) noexcept;
+  std::uintptr_t end_of_old(const mapping& m) const noexcept;
+  bool is_listed(std::uintptr_t descriptor) const noexcept;
   bool is_ended(std::uintptr_t descriptor, std::uintptr_t block_begin, std::uintptr_t block_end,
                 const mapping& m) const noexcept;
 
@@ -50,6 +53,7 @@ class ended_stacks {
   std::uintptr_t from_end_ = 0;  // the descriptor's distance from the block's end
   std::uintptr_t tid_at_ = 0;    // in the descriptor
   std::uintptr_t block_at_ = 0;
+  page_array<std::uintptr_t> listed_;  // descriptors
 };
 
 }  // namespace runnel::platform

@@ -43,7 +43,19 @@ std::string in_node(const leak_step& node, std::uintptr_t at) {
     case leak_node::none: break;
   }
   auto offset = static_cast<std::ptrdiff_t>(at - from);
-  return std::to_string(offset) + " bytes above " + what + " at " + hex(from);
+  return std::to_string(offset) +
+         (node.kind == leak_node::stack ? " bytes above " : " bytes into ") + what + " at " +
+         hex(from);
+}
+
+std::string in_registers(const leak_step& step, const leak_trails& all) {
+  std::string text = "a register of thread " + std::to_string(step.tid);
+  for (const leak_stack& s : all.stacks) {
+    if (s.tid == step.tid && s.registers != 0 && step.at >= s.registers) {
+      text += ", " + std::to_string(step.at - s.registers) + " bytes into its signal frame";
+    }
+  }
+  return text;
 }
 
 // A word that is in none.
@@ -62,7 +74,7 @@ std::string in_root(std::uintptr_t at, const leak_trails& all) {
 
 std::string cause_of(const leak_step& step, const leak_step* next, const leak_trails& all) {
   switch (step.why) {
-    case leak_cause::registers: return "a register of thread " + std::to_string(step.tid);
+    case leak_cause::registers: return in_registers(step, all);
     case leak_cause::stands: return "thread " + std::to_string(step.tid) + ", which runs on it";
     case leak_cause::state: return "nobody: it waits for what is not memory, or does not wait";
     case leak_cause::queued: return "a run queue";

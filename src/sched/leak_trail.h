@@ -56,6 +56,7 @@ struct leak_stack {
   int tid;
   std::uintptr_t sp;
   std::uintptr_t end;
+  std::uintptr_t registers;  // the signal's ucontext
 };
 
 struct leak_trails {

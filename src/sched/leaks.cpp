@@ -27,7 +27,8 @@ void note_stacks(const platform::mapping_list& mappings, const platform::stop_th
   for (std::size_t i = 0; i < threads.size(); ++i) {
     std::uintptr_t sp = threads[i].sp;
     for (const platform::mapping& each : mappings.all()) {
-      if (each.begin <= sp && sp < each.end) into.stacks.push({threads[i].tid, sp, each.end});
+      if (each.begin <= sp && sp < each.end)
+        into.stacks.push({threads[i].tid, sp, each.end, threads[i].registers_begin});
     }
   }
 }

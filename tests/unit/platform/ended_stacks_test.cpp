@@ -77,10 +77,23 @@ TEST_F(ended_stacks_test, a_stack_is_told_of_once_its_thread_has_ended) {
   EXPECT_FALSE(told(living_.frame()));
 }
 
-TEST_F(ended_stacks_test, what_a_thread_returned_is_not_told_of) {
-  sample_thread other;
-  other.end();
-  EXPECT_FALSE(told(other.descriptor()));
+// It has what the thread has returned, until somebody asks.
+TEST_F(ended_stacks_test, a_description_is_told_of_once_its_thread_was_joined) {
+  std::atomic<std::uintptr_t> frame{0};
+  pthread_t thread;
+  auto body = [](void* where) -> void* {
+    int here = 0;
+    static_cast<std::atomic<std::uintptr_t>*>(where)->store(
+        reinterpret_cast<std::uintptr_t>(&here));
+    return where;
+  };
+  ASSERT_EQ(pthread_create(&thread, nullptr, body, &frame), 0);
+  auto descriptor = static_cast<std::uintptr_t>(thread);
+  while (frame.load() == 0 || !told(frame.load())) std::this_thread::yield();
+  EXPECT_FALSE(told(descriptor));
+  pthread_join(thread, nullptr);
+  EXPECT_TRUE(told(frame.load()));
+  EXPECT_TRUE(told(descriptor));
 }
 
 TEST_F(ended_stacks_test, a_stack_that_is_used_again_is_not_told_of) {
