@@ -11,8 +11,6 @@ namespace {
 
 // Some programs keep bits of their own above an address.
 constexpr std::uintptr_t address_bits = (std::uintptr_t{1} << 48) - 1;
-// Below a stack pointer, and still the function's (x86-64).
-constexpr std::uintptr_t red_zone = 128;
 
 std::uintptr_t number(const void* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
 
@@ -121,11 +119,11 @@ void leak_marking::words(std::uintptr_t begin, std::uintptr_t end, finder by) no
   }
 }
 
-bool leak_marking::stand_on(std::uintptr_t sp) noexcept {
+bool leak_marking::stand_on(std::uintptr_t sp, std::uintptr_t from) noexcept {
   const arena* a = nullptr;
   slot* s = find_slot(sp, &a);
   if (s == nullptr) return a != nullptr;
-  s->from = sp - red_zone;
+  s->from = from;
   if (!s->live) make_live(*s, *place_g(place(*a, sp)), 0);
   return true;
 }
@@ -195,16 +193,17 @@ bool leak_marking::finish() noexcept {
 // What the address lies in, if that can be reached.
 void leak_marking::name_node(std::uintptr_t address, leak_step& into) noexcept {
   const arena* a = nullptr;
-  if (find_slot(address, &a) != nullptr) {
+  if (const slot* on = find_slot(address, &a)) {
     memory::stack_slot s = place(*a, address);
     into.begin = number(s.begin);
     into.size = s.size, into.kind = leak_node::stack;
     into.owner = place_g(s);
+    into.base = lowest_used(*on, *into.owner);
   } else if (const slab* s = range_of(slabs_, address)) {
     into.begin = address - (address - s->begin) % s->block;
-    into.size = s->block, into.kind = leak_node::record;
+    into.base = into.begin, into.size = s->block, into.kind = leak_node::record;
   } else if (platform::heap_map::chunk c = heap_.find(address); c.begin != 0) {
-    into.begin = c.begin, into.size = c.end - c.begin, into.kind = leak_node::chunk;
+    into.begin = into.base = c.begin, into.size = c.end - c.begin, into.kind = leak_node::chunk;
   }
 }
 

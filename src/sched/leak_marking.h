@@ -39,8 +39,8 @@ class leak_marking {
   // `at`: where it lies, for the trail.
   void word(std::uintptr_t value, finder by, std::uintptr_t at = 0) noexcept;
   void words(std::uintptr_t begin, std::uintptr_t end, finder by) noexcept;
-  // A thread stands on a goroutine's stack; all from `sp` up counts.
-  bool stand_on(std::uintptr_t sp) noexcept;
+  // A thread stands on a goroutine's stack; all from `from` up counts.
+  bool stand_on(std::uintptr_t sp, std::uintptr_t from) noexcept;
   void live(const g& one) noexcept;
   void queued(const task& record) noexcept;
   void never_search(const void* object) noexcept;
@@ -103,7 +103,7 @@ class leak_marking {
   void closure_of(const task& record, std::uintptr_t at) noexcept;
   void later(std::uintptr_t begin, std::uintptr_t end) noexcept;
   void note(std::uintptr_t begin, std::uintptr_t at) noexcept {
-    if (tracing_ && !trail_.push({begin, 0, nullptr, leak_node::none, why_, tid_, at}))
+    if (tracing_ && !trail_.push({begin, 0, 0, nullptr, leak_node::none, why_, tid_, at}))
       exhausted_ = true;
   }
   void name_node(std::uintptr_t address, leak_step& into) noexcept;

@@ -82,11 +82,12 @@ class root_search {
     // First all that stand on a goroutine's stack: from where its frames count.
     int self = platform::thread_id();
     marking_.because(leak_cause::stands, self);
-    bool goroutine = marking_.stand_on(scene_.caller->sp);
+    // The caller has called us: below its stack pointer is nothing of its.
+    bool goroutine = marking_.stand_on(scene_.caller->sp, scene_.caller->sp);
     for (std::size_t i = 0; i < scene_.threads->size(); ++i) {
       const platform::stopped_thread& t = (*scene_.threads)[i];
       marking_.because(leak_cause::stands, t.tid);
-      if (t.tid != 0 && !in_the_loop(t.sp)) marking_.stand_on(t.sp);
+      if (t.tid != 0 && !in_the_loop(t.sp)) marking_.stand_on(t.sp, t.sp - red_zone);
     }
     marking_.because(leak_cause::registers, self);
     marking_.words(number(scene_.caller), number(scene_.caller + 1),
@@ -94,7 +95,7 @@ class root_search {
     for (std::size_t i = 0; i < scene_.threads->size(); ++i) {
       const platform::stopped_thread& t = (*scene_.threads)[i];
       if (t.tid == 0 || in_the_loop(t.sp)) continue;
-      goroutine = marking_.stand_on(t.sp);
+      goroutine = marking_.stand_on(t.sp, t.sp - red_zone);
       marking_.because(leak_cause::registers, t.tid);
       marking_.word(t.sp, finder::memory);
       marking_.words(t.registers_begin, t.registers_end,
@@ -243,6 +244,7 @@ class root_search {
     }
   }
 
+  // Below a stack pointer, and still the function's (x86-64).
   static constexpr std::uintptr_t red_zone = 128;
 
   leak_marking& marking_;

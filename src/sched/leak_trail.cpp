@@ -31,21 +31,20 @@ std::string name_of(const g& one) {
 
 // A word in a node.
 std::string in_node(const leak_step& node, std::uintptr_t at) {
-  std::uintptr_t from = node.begin;
-  std::string what;
+  std::string text = std::to_string(at - node.base);
   switch (node.kind) {
     case leak_node::stack:
-      from = reinterpret_cast<std::uintptr_t>(node.owner->context.sp);
-      what = "the stack pointer of " + name_of(*node.owner);
+      text.append(" bytes above the end of the stack of ").append(name_of(*node.owner));
       break;
-    case leak_node::record: what = "the record of a goroutine with its closure"; break;
-    case leak_node::chunk: what = std::to_string(node.size) + " bytes of the heap"; break;
+    case leak_node::record:
+      text += " bytes into the record, with its closure, of a goroutine";
+      break;
+    case leak_node::chunk:
+      text.append(" bytes into ").append(std::to_string(node.size)).append(" of the heap");
+      break;
     case leak_node::none: break;
   }
-  auto offset = static_cast<std::ptrdiff_t>(at - from);
-  return std::to_string(offset) +
-         (node.kind == leak_node::stack ? " bytes above " : " bytes into ") + what + " at " +
-         hex(from);
+  return text.append(" at ").append(hex(node.base));
 }
 
 std::string in_registers(const leak_step& step, const leak_trails& all) {

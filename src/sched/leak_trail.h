@@ -36,6 +36,7 @@ enum class leak_cause : std::uint8_t {
 
 struct leak_step {
   std::uintptr_t begin;  // the node's
+  std::uintptr_t base;   // from where it counts: of a stack, not below its stack pointer
   std::size_t size;
   const g* owner;  // of a stack
   leak_node kind;

@@ -17,8 +17,9 @@ class leak_search {
   // By any thread without a P; `caller`: its registers in the function for which this is done, whose frames count.
   // Calls found(sample) for each leaked goroutine with the world stopped, but threads going on: it may allocate. False:
   // nothing is known, for the reason in why_not().
+  // Never a part of its caller: what the search leaves in its frame would count.
   template <class Found>
-  bool run(const platform::registers& caller, Found found) {
+  [[gnu::noinline]] bool run(const platform::registers& caller, Found found) {
     struct world {
       world() noexcept { hold(); }
       ~world() { let_go(); }
