@@ -1,4 +1,12 @@
 // debug::leaks: the classic leaks are found.
+//
+// A search that takes old addresses for new ones misses some. RUNNEL_DEBUG=leak=2 says where they lay; these were found:
+//   the searching thread's signal stack, with its registers from a search by another thread
+//   the stack of a thread that had ended, which glibc keeps, and what it had been started with
+//   below the stack pointer of the searching goroutine, where the search had just been
+//   the search's own frame, as long as it was a part of debug::leaks
+//   a place in a frame of the test that it had not written to yet, with what other goroutines had left on that stack: so the
+//   main goroutine's stack is wiped before the test's frames lie there, not only behind the leaking part
 
 #include <gtest/gtest.h>
 
@@ -54,7 +62,7 @@ class leaks_test : public testing::Test {
   void expect(names expected, F set_up) {
     for (int procs : {1, 2, 8}) {
       SCOPED_TRACE(procs);
-      run({.max_procs = procs}, [&] {
+      run_wiped({.max_procs = procs}, [&] {
         apart(set_up);
         wipe();
         EXPECT_EQ(leaked(expected.size()), expected);
@@ -64,6 +72,14 @@ class leaks_test : public testing::Test {
   template <class F>
   [[gnu::noinline]] static void apart(F& f) {
     f();
+  }
+  // A run whose main function's frames lie where nothing is left of others.
+  template <class F>
+  static void run_wiped(const options& how, F main) {
+    run(how, [&] {
+      wipe();
+      apart(main);
+    });
   }
 };
 
@@ -169,7 +185,7 @@ TEST_F(leaks_test, two_that_wait_for_each_other) {
 }
 
 TEST_F(leaks_test, seen_from_a_plain_thread) {
-  run([] {
+  run_wiped({}, [] {
     go({.name = "nil"}, [] { chan<int>().recv(); });
     names found;
     blocking([&] { std::thread([&] { found = leaked(1); }).join(); });
@@ -178,7 +194,7 @@ TEST_F(leaks_test, seen_from_a_plain_thread) {
 }
 
 TEST_F(leaks_test, tells_what_stacks_tell) {
-  run([] {
+  run_wiped({}, [] {
     std::uint64_t id = 0;
     wait_group started;
     started.add(1);
