@@ -84,6 +84,10 @@ struct sanitizer_stack {
   }
   // Of a goroutine stack whose memory goes away.
   void destroy() noexcept {
+#if defined(RUNNEL_HAS_ASAN)
+    // It may end with frames on it; whoever gets the addresses next has nothing to do with their locals.
+    if (bottom != nullptr) __asan_unpoison_memory_region(bottom, size);
+#endif
 #if defined(RUNNEL_HAS_TSAN)
     if (fiber != nullptr) __tsan_destroy_fiber(fiber);
     fiber = nullptr;

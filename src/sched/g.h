@@ -46,8 +46,9 @@ struct runnable {
 struct task : runnable {
   std::uint8_t size_class = 0;  // record_classes: from operator new, aligned to closure_at
   bool is_main = false;
-  std::uint32_t closure_at = 64;  // the closure's alignment, but at least 64
-  std::uint32_t stack_size = 0;   // 0: the runtime's default
+  std::uint32_t closure_at = 64;   // the closure's alignment, but at least 64
+  std::uint32_t stack_size = 0;    // 0: the runtime's default
+  std::uint32_t closure_size = 0;  // what lies behind it is old
   void (*invoke)(void* closure) = nullptr;
   std::uint64_t id = 0;
   std::uint64_t creator = 0;

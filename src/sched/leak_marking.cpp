@@ -98,7 +98,10 @@ bool leak_marking::in_slab(std::uintptr_t value, std::uintptr_t at) noexcept {
   if (index == 0 || seen || value - begin < memory::record_alignment) return true;
   seen = true;
   note(begin, at);
-  later(begin + memory::record_alignment, end);
+  // Whoever has not filled it yet has no closure there either.
+  std::uint32_t size = reinterpret_cast<const task*>(begin)->closure_size;
+  std::uintptr_t closure = begin + memory::record_alignment;
+  later(closure, std::min(closure + size, end));
   return true;
 }
 
@@ -161,7 +164,7 @@ void leak_marking::closure_of(const task& record, std::uintptr_t at) noexcept {
   platform::heap_map::chunk found = heap_.find(number(&record));
   if (!found.in_use || !heap_.mark(found)) return;
   note(found.begin, at);
-  later(closure, found.end);
+  later(closure, std::min(closure + record.closure_size, found.end));
 }
 
 void leak_marking::queued(const task& record) noexcept { closure_of(record, 0); }

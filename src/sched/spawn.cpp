@@ -75,6 +75,9 @@ spawn_slot spawn_prepare(std::size_t size, std::size_t alignment) {
   record->fresh = true;
   record->size_class = static_cast<std::uint8_t>(size_class);
   record->closure_at = static_cast<std::uint32_t>(at);
+  record->closure_size = static_cast<std::uint32_t>(size);
+  // Before the closure is there: whoever stops us for a look must find it.
+  std::atomic_signal_fence(std::memory_order_release);
   return {record, static_cast<char*>(memory) + at};
 }
 
