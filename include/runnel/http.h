@@ -9,3 +9,4 @@
 #include "runnel/http/request.h"
 #include "runnel/http/response.h"
 #include "runnel/http/server.h"
+#include "runnel/http/url.h"

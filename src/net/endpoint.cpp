@@ -45,6 +45,13 @@ std::uint16_t endpoint::port() const noexcept {
   return 0;
 }
 
+endpoint endpoint::with_port(std::uint16_t port) const noexcept {
+  endpoint other = *this;
+  if (family() == AF_INET) reinterpret_cast<sockaddr_in&>(other.storage_).sin_port = htons(port);
+  if (family() == AF_INET6) reinterpret_cast<sockaddr_in6&>(other.storage_).sin6_port = htons(port);
+  return other;
+}
+
 std::string endpoint::host() const {
   char text[INET6_ADDRSTRLEN];
   if (family() == AF_INET) {

@@ -60,7 +60,7 @@ class request {
   std::string_view header(std::string_view name) const noexcept;
   std::span<const field> headers() const noexcept { return fields_; }
 
-  // Its length, if it was announced.
+  // The body's; 0 also where there is none; nothing: it is known at its end only (chunked).
   std::optional<std::uint64_t> content_length() const noexcept { return content_length_; }
   // The whole body, or what read() has left of it. Throws status_error: 413 if it is over the limit, 400 if it is malformed or
   // ends early, 408 if it does not come in time; out of the handler that is the answer.

@@ -21,6 +21,8 @@ class endpoint {
   // The address without the port.
   std::string host() const;
   std::uint16_t port() const noexcept;  // 0: none
+  // The same address with another port; of a path, or none, the same.
+  endpoint with_port(std::uint16_t port) const noexcept;
 
   int family() const noexcept { return size_ == 0 ? AF_UNSPEC : storage_.any.sa_family; }
   const sockaddr* address() const noexcept { return &storage_.any; }

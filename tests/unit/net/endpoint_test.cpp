@@ -39,6 +39,12 @@ TEST(endpoint, of_either_version_is_shown_as_dial_takes_it) {
   EXPECT_EQ(six("2001:db8::5", 443).port(), 443);
 }
 
+TEST(endpoint, with_another_port_is_the_same_otherwise) {
+  EXPECT_EQ(four("127.0.0.1", 80).with_port(65535).to_string(), "127.0.0.1:65535");
+  EXPECT_EQ(six("fe80::1", 80, 1).with_port(81), six("fe80::1", 81, 1));
+  EXPECT_EQ(endpoint().with_port(80), endpoint());
+}
+
 TEST(endpoint, with_a_zone_names_its_interface) {
   unsigned loopback = if_nametoindex("lo");
   ASSERT_NE(loopback, 0u);

@@ -1,0 +1,183 @@
+// chat: a room over TCP, where everybody hears everybody.
+//
+//   ./dev run chat 127.0.0.1:7001
+//   nc 127.0.0.1 7001                  in two other terminals; then write a name, and talk
+//
+// Shows what each member has: a goroutine that reads, one that writes, and a channel between the
+// room and the writer. Nobody waits for anybody: who takes nothing until the channel is full is
+// shown out, and all others go on. The room's state lies behind an ordinary std::lock_guard.
+
+#include <runnel/net.h>
+#include <runnel/runnel.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace net = runnel::net;
+
+constexpr const char* usage = R"(Usage: chat ADDRESS
+
+Listens there, 127.0.0.1:7001 or :7001, for people with nc or telnet, until it is interrupted.
+Each writes a name first, and then what the others shall read. /who lists them, /quit leaves.
+)";
+
+constexpr std::size_t line_max = 1000;   // a longer one comes in pieces
+constexpr std::size_t behind_max = 500;  // lines that a member has not taken yet
+
+using line = std::shared_ptr<const std::string>;  // one text for all who get it
+
+// A connection's lines, without what would play tricks with a terminal.
+class line_reader {
+ public:
+  explicit line_reader(net::conn from) : from_(std::move(from)) {}
+
+  // Nothing: the end. What came behind the last line end is no line.
+  std::optional<std::string> next() {
+    std::size_t end;
+    while ((end = text_.find('\n')) == std::string::npos && text_.size() < line_max) {
+      auto n = from_.read(buffer_);
+      if (!n || *n == 0) return {};
+      text_.append(buffer_.data(), *n);
+    }
+    std::string found = text_.substr(0, std::min(end, line_max));
+    text_.erase(0, end <= line_max ? end + 1 : line_max);
+    std::erase_if(found, [](unsigned char c) { return c < ' ' || c == 127; });
+    return found;
+  }
+
+ private:
+  net::conn from_;
+  std::string text_;
+  std::array<char, 512> buffer_;
+};
+
+class room {
+ public:
+  // Nothing: somebody has that name. What the room has to say comes out of the channel.
+  std::optional<runnel::recv_chan<line>> enter(const std::string& name, const net::conn& at) {
+    const std::lock_guard hold(mu_);
+    member entering{runnel::make_chan<line>(behind_max), at};
+    if (!members_.try_emplace(name, entering).second) return {};
+    tell_others(name, "* " + name + " is here\n");
+    return entering.heard;
+  }
+  void leave(const std::string& name) {
+    const std::lock_guard hold(mu_);
+    members_.at(name).heard.close();
+    members_.erase(name);
+    tell_others(name, "* " + name + " has gone\n");
+  }
+  void say(const std::string& name, const std::string& text) {
+    const std::lock_guard hold(mu_);
+    tell_others(name, name + ": " + text + "\n");
+  }
+  void list(const std::string& name) {
+    const std::lock_guard hold(mu_);
+    std::string all = "* here:";
+    for (const auto& [each, _] : members_) all += " " + each;
+    tell(members_.at(name), std::make_shared<const std::string>(all + "\n"));
+  }
+
+ private:
+  struct member {
+    runnel::chan<line> heard;
+    net::conn at;
+  };
+  // Never waits. One that is too far behind finds its connection closed, and leaves.
+  static void tell(const member& who, line text) {
+    if (!who.heard.try_send(text)) std::ignore = who.at.close();
+  }
+  void tell_others(const std::string& name, std::string text) {
+    const auto shared = std::make_shared<const std::string>(std::move(text));
+    for (const auto& [each, who] : members_) {
+      if (each != name) tell(who, shared);
+    }
+  }
+
+  runnel::mutex mu_;
+  std::map<std::string, member> members_;
+};
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 20 && !text.starts_with('/') && !text.contains(' ');
+}
+
+void attend(room& here, const net::conn& client) {
+  line_reader lines(client);
+  std::optional<std::string> name;
+  std::optional<runnel::recv_chan<line>> heard;
+  client.set_deadline(std::chrono::steady_clock::now() + 1min);  // for finding a name
+  std::string_view ask = "Your name? ";
+  while (!heard) {
+    if (!client.write(ask) || !(name = lines.next())) return;
+    ask = is_name(*name) ? "Somebody has that name. Another: "
+                         : "A name has 1 to 20 bytes, no space, no / in front. Another: ";
+    if (is_name(*name)) heard = here.enter(*name, client);
+  }
+  client.set_deadline(runnel::time_point::max());
+
+  runnel::wait_group writer;
+  writer.go([&] {
+    for (const line& text : *heard) {
+      if (!client.write(*text)) break;
+    }
+    std::ignore = client.close();  // the reader has gone, or goes now
+  });
+  here.list(*name);
+  while (auto text = lines.next()) {
+    if (*text == "/quit") break;
+    if (*text == "/who") {
+      here.list(*name);
+    } else if (!text->empty()) {
+      here.say(*name, *text);
+      runnel::yield();  // the writers' turn, however fast he talks
+    }
+  }
+  here.leave(*name);
+  client.set_write_deadline(std::chrono::steady_clock::now() + 5s);  // for what is still to be said
+  writer.wait();
+}
+
+int listen_and_serve(room& here, const std::string& address) {
+  auto listener = net::listen("tcp", address);
+  if (!listener) {
+    std::fprintf(stderr, "chat: %s\n", listener.error().message().c_str());
+    return 1;
+  }
+  std::printf("%s\n", listener->addr().to_string().c_str());
+  std::fflush(stdout);
+  for (;;) {
+    auto client = listener->accept();
+    if (!client) {
+      std::fprintf(stderr, "chat: %s\n", client.error().message().c_str());
+      return 1;
+    }
+    runnel::go([&here, client = std::move(*client)] { attend(here, client); });
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view first = argc == 2 ? argv[1] : "";
+  if (first == "--help" || first == "-h") return std::fputs(usage, stdout) < 0;
+  if (argc != 2 || first.starts_with('-')) {
+    std::fprintf(stderr, "chat: want one address to listen at\n%s", usage);
+    return 2;
+  }
+  room here;  // goroutines use it until run returns
+  return runnel::run(listen_and_serve, std::ref(here), std::string(first));
+}
