@@ -4,8 +4,9 @@
 //   nc 127.0.0.1 7001                  in two other terminals; then write a name, and talk
 //
 // Shows what each member has: a goroutine that reads, one that writes, and a channel between the
-// room and the writer. Nobody waits for anybody: who takes nothing until the channel is full is
-// shown out, and all others go on. The room's state lies behind an ordinary std::lock_guard.
+// others and the writer. A full channel makes those who talk wait, so they cannot be faster than the
+// others hear; who takes nothing for long is shown out. The list of members lies behind an ordinary
+// std::lock_guard, which nobody holds while waiting.
 
 #include <runnel/net.h>
 #include <runnel/runnel.h>
@@ -35,7 +36,8 @@ Each writes a name first, and then what the others shall read. /who lists them, 
 )";
 
 constexpr std::size_t line_max = 1000;   // a longer one comes in pieces
-constexpr std::size_t behind_max = 500;  // lines that a member has not taken yet
+constexpr std::size_t behind_max = 100;  // lines that a member has not taken yet
+constexpr auto patience = 2s;            // with one who is so far behind
 
 using line = std::shared_ptr<const std::string>;  // one text for all who get it
 
@@ -67,28 +69,34 @@ class line_reader {
 class room {
  public:
   // Nothing: somebody has that name. What the room has to say comes out of the channel.
-  std::optional<runnel::recv_chan<line>> enter(const std::string& name, const net::conn& at) {
-    const std::lock_guard hold(mu_);
-    member entering{runnel::make_chan<line>(behind_max), at};
-    if (!members_.try_emplace(name, entering).second) return {};
+  std::optional<runnel::chan<line>> enter(const std::string& name, const net::conn& at) {
+    const member entering{runnel::make_chan<line>(behind_max), at};
+    {
+      const std::lock_guard hold(mu_);
+      if (!members_.try_emplace(name, entering).second) return {};
+    }
     tell_others(name, "* " + name + " is here\n");
     return entering.heard;
   }
   void leave(const std::string& name) {
-    const std::lock_guard hold(mu_);
-    members_.at(name).heard.close();
-    members_.erase(name);
+    {
+      const std::lock_guard hold(mu_);
+      members_.erase(name);
+    }
     tell_others(name, "* " + name + " has gone\n");
   }
-  void say(const std::string& name, const std::string& text) {
-    const std::lock_guard hold(mu_);
-    tell_others(name, name + ": " + text + "\n");
+  // Waits for those who are behind, so that nothing is lost, but not for ever.
+  void tell_others(const std::string& name, std::string text) {
+    const auto shared = std::make_shared<const std::string>(std::move(text));
+    for (const auto& [each, who] : members()) {
+      if (each == name || who.heard.send_for(line(shared), patience)) continue;
+      std::ignore = who.at.close();  // and so he leaves
+    }
   }
-  void list(const std::string& name) {
-    const std::lock_guard hold(mu_);
+  std::string names() {
     std::string all = "* here:";
-    for (const auto& [each, _] : members_) all += " " + each;
-    tell(members_.at(name), std::make_shared<const std::string>(all + "\n"));
+    for (const auto& [each, _] : members()) all += " " + each;
+    return all + "\n";
   }
 
  private:
@@ -96,15 +104,9 @@ class room {
     runnel::chan<line> heard;
     net::conn at;
   };
-  // Never waits. One that is too far behind finds its connection closed, and leaves.
-  static void tell(const member& who, line text) {
-    if (!who.heard.try_send(text)) std::ignore = who.at.close();
-  }
-  void tell_others(const std::string& name, std::string text) {
-    const auto shared = std::make_shared<const std::string>(std::move(text));
-    for (const auto& [each, who] : members_) {
-      if (each != name) tell(who, shared);
-    }
+  std::map<std::string, member> members() {
+    const std::lock_guard hold(mu_);
+    return members_;
   }
 
   runnel::mutex mu_;
@@ -118,7 +120,7 @@ bool is_name(std::string_view text) {
 void attend(room& here, const net::conn& client) {
   line_reader lines(client);
   std::optional<std::string> name;
-  std::optional<runnel::recv_chan<line>> heard;
+  std::optional<runnel::chan<line>> heard;
   client.set_deadline(std::chrono::steady_clock::now() + 1min);  // for finding a name
   std::string_view ask = "Your name? ";
   while (!heard) {
@@ -131,23 +133,25 @@ void attend(room& here, const net::conn& client) {
 
   runnel::wait_group writer;
   writer.go([&] {
-    for (const line& text : *heard) {
-      if (!client.write(*text)) break;
+    for (line text; (text = *heard->recv());) {
+      if (!client.write(*text)) std::ignore = client.close();  // and so the reader ends
     }
-    std::ignore = client.close();  // the reader has gone, or goes now
   });
-  here.list(*name);
+  const auto answer = [&](const std::string& text) {
+    heard->send(std::make_shared<const std::string>(text));
+  };
+  answer(here.names());
   while (auto text = lines.next()) {
     if (*text == "/quit") break;
     if (*text == "/who") {
-      here.list(*name);
+      answer(here.names());
     } else if (!text->empty()) {
-      here.say(*name, *text);
-      runnel::yield();  // the writers' turn, however fast he talks
+      here.tell_others(*name, *name + ": " + *text + "\n");
     }
   }
   here.leave(*name);
-  client.set_write_deadline(std::chrono::steady_clock::now() + 5s);  // for what is still to be said
+  client.set_write_deadline(std::chrono::steady_clock::now() + patience);
+  heard->send(nullptr);  // the writer's last
   writer.wait();
 }
 
