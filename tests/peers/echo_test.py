@@ -42,8 +42,9 @@ class Echo(example.Usage, unittest.TestCase):
         for number, client in enumerate(clients):
             client.send(str(number).encode())
         for number, client in reversed(list(enumerate(clients))):
+            client.send(b" and more")
             client.close_write()
-            self.assertEqual(client.rest(), str(number).encode())
+            self.assertEqual(client.rest(), f"{number} and more".encode())
             client.close()
 
     def test_goes_on_when_clients_crash(self):

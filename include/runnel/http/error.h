@@ -23,7 +23,8 @@ inline std::error_code make_error_code(errc e) noexcept {
 }
 
 // Thrown out of a handler: the answer is this status and the text, unless something was sent already. request::body() throws
-// it for a body over the limit (413), a malformed one (400) and one that does not come in time (408).
+// it for a body over the limit (413), a malformed one (400) and one that does not come in time (408). No text: "404 Not Found".
+// If something was sent already, the connection is closed, so that the client sees that it was not all.
 class status_error : public std::runtime_error {
  public:
   explicit status_error(int status, const std::string& text = {})
@@ -34,7 +35,8 @@ class status_error : public std::runtime_error {
   int status_;
 };
 
-// Thrown out of a handler: the connection is closed, and nothing logged (Go's ErrAbortHandler).
+// Thrown out of a handler: the connection is closed, and nothing logged (Go's ErrAbortHandler). For an answer that cannot be
+// finished: its client sees that it ended early.
 struct abort_handler {};
 
 // "Not Found" for 404; "" if it is unknown.

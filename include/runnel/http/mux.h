@@ -19,9 +19,11 @@ namespace runnel::http {
 class request;
 class response;
 
+// What answers a request, called on the request's goroutine: it may wait as long as it likes, and several run at a time. Both
+// arguments are valid until it returns. What it throws is answered with 500 and logged; see status_error, abort_handler.
 using handler = std::function<void(request&, response&)>;
 
-// A handler around a handler.
+// A handler around a handler. Called once for each, when the server begins to serve.
 using middleware = std::function<handler(handler)>;
 
 // A handler, cheap to copy: copies are the same mux.
@@ -30,6 +32,7 @@ class mux {
   mux();
   // Throws runtime_error for a pattern that is malformed, or conflicts with one that is there. Not while requests are served.
   void handle(std::string_view pattern, handler f);
+  // Answers with the handler of the pattern, or with a redirection, 404 or 405. Any number at a time.
   void operator()(request& req, response& res) const;
 
  private:

@@ -36,15 +36,16 @@ class request_source {
 // Valid until the handler returns, as are all views that it gives. One goroutine at a time.
 class request {
  public:
+  // "GET", as it was sent: methods are case-sensitive, and any token may come.
   std::string_view method() const noexcept { return method_; }
   // As it was sent: "/a%20b?c=d".
   std::string_view target() const noexcept { return target_; }
-  // Without the query, decoded: "/a b".
+  // Without the query, decoded: "/a b". "*" of OPTIONS, "" of CONNECT.
   std::string_view path() const noexcept { return path_; }
   // The same as it was sent.
   std::string_view raw_path() const noexcept { return raw_path_; }
   std::string_view raw_query() const noexcept { return query_; }
-  // "example.org:8080"
+  // "example.org:8080"; "" is possible with HTTP/1.0.
   std::string_view host() const noexcept { return host_; }
   int version_minor() const noexcept { return minor_; }  // HTTP/1.x
 
@@ -62,16 +63,21 @@ class request {
 
   // The body's; 0 also where there is none; nothing: it is known at its end only (chunked).
   std::optional<std::uint64_t> content_length() const noexcept { return content_length_; }
-  // The whole body, or what read() has left of it. Throws status_error: 413 if it is over the limit, 400 if it is malformed or
-  // ends early, 408 if it does not come in time; out of the handler that is the answer.
+  // The whole body, or what read() has left of it; waits until all of it has come. The same again and again. Throws
+  // status_error: 413 if it is over the limit, 400 if it is malformed or ends early, 408 if it does not come in time; out of the
+  // handler that is the answer.
   std::string_view body();
-  // The next bytes of the body, as soon as there are any; 0: the end. The first read answers "Expect: 100-continue".
+  // The next bytes of the body, as soon as there are any; 0: the end. The first read answers "Expect: 100-continue". Errors:
+  // errc::too_large, malformed, ended_early; std::errc::timed_out; those of the network. What a handler leaves unread is thrown
+  // away, or the connection closed if it is much.
   result<std::size_t> read(std::span<char> into);
-  // Known at the end of the body.
+  // What was sent behind a body in chunks. Known at its end; until then empty.
   const http::headers& trailers() const { return source_->trailers(); }
 
-  // Cancelled when the client goes away or the handler returns.
+  // Cancelled when the client goes away, which is noticed once the body has been read, or an answer cannot be sent; when the
+  // server is closed; when the handler returns.
   context ctx() const { return source_->request_context(); }
+  // The other end of the connection: the client, or a proxy in front.
   net::endpoint remote() const { return source_->remote(); }
 
  private:

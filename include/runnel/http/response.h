@@ -46,8 +46,9 @@ class body_filter {
 };
 
 // The head is sent with the first flush, when more was written than fits a small buffer, or when the handler returns. Then
-// the length is known, if nothing was sent before; otherwise the body goes in chunks, unless Content-Length was set.
-// One goroutine at a time.
+// the length is known, if nothing was sent before; otherwise the body goes in chunks, unless Content-Length was set. How the
+// body is framed, and Date where it is missing, is the server's matter; Content-Type, if it is not set, is said to be text or
+// application/octet-stream, by the first bytes. Valid until the handler returns. One goroutine at a time.
 class response {
  public:
   // 200 unless set; throws runtime_error for what is not from 200 to 999. Once the head has been sent these change nothing;
@@ -57,13 +58,17 @@ class response {
   response& header(std::string_view name, std::string_view value);
   response& add_header(std::string_view name, std::string_view value);
   response& remove_header(std::string_view name);
+  // What was set so far.
   int status() const noexcept { return status_; }
   std::string_view header(std::string_view name) const noexcept;
   bool head_sent() const noexcept { return head_sent_; }
 
-  // An error: the client has gone away, or takes nothing. For HEAD the body is not sent.
+  // Waits while the client does not take what was sent before. An error: it has gone away, or took nothing for write_timeout;
+  // for good: what is written later is dropped, with the same error. errc::content_length: more than was announced. For
+  // HEAD, 204 and 304 the body is not sent.
   std::error_code write(std::string_view body);
-  // Part of a file, which the kernel sends where it can.
+  // `count` bytes of a file from `offset` on, which the kernel sends where it can. Errors as of write; errc::ended_early: the
+  // file is shorter. fd stays the caller's.
   std::error_code write_file(int fd, std::uint64_t offset, std::uint64_t count);
   // Sends what was written so far.
   std::error_code flush();
@@ -71,12 +76,13 @@ class response {
   // is sent. Not for clients of HTTP/1.0.
   response& trailer(std::string_view name, std::string_view value);
 
-  // A status with a line of text.
+  // A status with a line of text, instead of what was written so far; without a text "404 Not Found". Nothing once the head has
+  // been sent.
   void error(int code, std::string_view text = {});
   // Location, with a status of 3xx. `to` as it shall be sent.
   void redirect(std::string_view to, int code = 302);
 
-  // From now on the body goes through it.
+  // The body goes through it. Replaces one that was set before; nothing once the head has been sent.
   void filter(std::unique_ptr<body_filter> f);
 
  private:

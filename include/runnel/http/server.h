@@ -24,42 +24,47 @@ namespace runnel::http {
 
 // Every field has a working default. A duration of zero: no limit.
 struct server_options {
-  // How long the head of a request may take, from its first byte or, of a connection's first, from the beginning.
+  // How long the head of a request may take, from its first byte or, of a connection's first, from the beginning. Then 408.
   duration read_header_timeout = std::chrono::seconds(10);
-  // How long a whole request may take to arrive.
+  // How long a whole request may take to arrive, from its head on. Then request::read fails with std::errc::timed_out.
   duration read_timeout = std::chrono::minutes(5);
-  // How long a client may take for the next 256 KiB of an answer.
+  // How long a client may take for the next 256 KiB of an answer. Then the connection is closed.
   duration write_timeout = std::chrono::seconds(30);
   // How long a connection stays open for the next request.
   duration idle_timeout = std::chrono::minutes(2);
+  // More is answered with 431.
   std::size_t max_header_bytes = 64 << 10;
+  // More is errc::too_large for request::read; request::body makes 413 of it.
   std::uint64_t max_body_bytes = 32 << 20;
-  // Lines about what went wrong in handlers; default: to standard error.
+  // Gets what went wrong in handlers, with line ends; any thread, several at a time. Default: to standard error.
   std::function<void(std::string_view)> log = nullptr;
 };
 
-// Each request runs on its connection's goroutine. handle and use: before serve. The others: any thread.
+// Each connection has a goroutine, on which its requests run one after another. handle and use: before serve. The others: any
+// thread. What handlers refer to has to live as long as the server.
 class server {
  public:
   explicit server(server_options options = {});
-  // As close(); then waits for the handlers.
+  // As close(); then waits for the handlers that are still running.
   ~server();
   server(const server&) = delete;
   server& operator=(const server&) = delete;
 
-  // See mux.
+  // See mux; it throws for patterns that are malformed or in conflict.
   void handle(std::string_view pattern, handler f);
   // Around everything; what was used first is outermost.
   void use(middleware m);
 
-  // Accepts until shutdown or close, and then answers errc::server_closed, at once; or why the listener failed. Takes over
-  // the listener. May be called for several.
+  // Accepts until shutdown or close, and then returns errc::server_closed, at once, while requests may be under way; or why the
+  // listener failed. Takes over the listener, which shutdown and close then close. May be called for several, each on a
+  // goroutine of its own.
   std::error_code serve(const net::listener& on);
 
   // Accepts who has connected already, and no more; closes connections without a request, and waits for the others until
-  // the context ends; then closes them and answers the context's error. Their last answers say "Connection: close".
+  // the context ends: no error; or then closes them and returns the context's error. Their last answers say "Connection: close".
+  // May be called again, and while serve was not called yet: it returns at once then.
   std::error_code shutdown(const context& ctx);
-  // At once. Handlers find their context cancelled.
+  // Closes listeners and connections at once, and waits for nobody. Handlers find their context cancelled.
   void close();
 
  private:

@@ -9,7 +9,7 @@
 
 namespace runnel::net {
 
-// An address of the Internet with a port, or a path; cheap to copy. Default: none.
+// An address of the Internet with a port, or a path: a plain value. Default constructed: none.
 class endpoint {
  public:
   endpoint() noexcept = default;
@@ -18,12 +18,13 @@ class endpoint {
 
   // "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:80", "/run/a.sock", "@abstract", "" for none: what dial takes.
   std::string to_string() const;
-  // The address without the port.
+  // The address without the port: "127.0.0.1", "::1", "fe80::1%eth0"; a path as it is.
   std::string host() const;
   std::uint16_t port() const noexcept;  // 0: none
   // The same address with another port; of a path, or none, the same.
   endpoint with_port(std::uint16_t port) const noexcept;
 
+  // For calls of the kernel: AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC, with a size of 0, for none.
   int family() const noexcept { return size_ == 0 ? AF_UNSPEC : storage_.any.sa_family; }
   const sockaddr* address() const noexcept { return &storage_.any; }
   socklen_t size() const noexcept { return size_; }

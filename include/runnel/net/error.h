@@ -3,14 +3,15 @@
 //
 // A std::error_code whose message says what was tried: "dial tcp 127.0.0.1:1: Connection refused", "read tcp: Connection
 // reset by peer". Compare it with std::errc (error == std::errc::connection_refused) or with the errors below; its category
-// belongs to the operation.
+// belongs to the operation, so value() and category() tell little. error.default_error_condition().message() is the reason
+// alone: "Connection refused".
 
 #include <expected>
 #include <system_error>
 
 namespace runnel {
 
-// A value, or what went wrong.
+// A value, or what went wrong. Reading the value of an error throws std::bad_expected_access.
 template <class T>
 using result = std::expected<T, std::error_code>;
 

@@ -61,6 +61,7 @@ class tls_context {
 
   tls_context() noexcept = default;
   explicit operator bool() const noexcept { return impl_ != nullptr; }
+  // Reads the files; other goroutines run meanwhile. Fails with tls_errc::configuration, whose message says what is wrong.
   static result<tls_context> make(const tls_config& config, role who);
 
   struct impl;

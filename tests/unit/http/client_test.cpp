@@ -122,6 +122,28 @@ TEST(client_test, bodies_are_streamed_both_ways) {
   });
 }
 
+TEST(client_test, a_body_that_is_not_given_to_its_end_ends_the_exchange) {
+  run([] {
+    serving s([](server& to) { to.handle("/", [](request& req, response&) { req.body(); }); });
+    client c;
+    auto send = [&](std::optional<std::uint64_t> announced, const result<std::size_t>& second) {
+      client_request req{.method = "PUT", .url = s.url("/")};
+      req.body_length = announced;
+      req.body_source = [second, first = true](std::span<char>) mutable {
+        return std::exchange(first, false) ? result<std::size_t>(10) : second;
+      };
+      auto answer = c.do_(background(), std::move(req));
+      return answer ? std::error_code() : answer.error();
+    };
+    EXPECT_EQ(send(20, 0), errc::ended_early);
+    EXPECT_EQ(send(20, 11), errc::content_length);
+    for (std::optional<std::uint64_t> announced : {std::optional<std::uint64_t>(20), {}}) {
+      EXPECT_EQ(send(announced, std::unexpected(std::make_error_code(std::errc::io_error))),
+                std::errc::io_error);
+    }
+  });
+}
+
 TEST(client_test, a_connection_whose_answer_was_read_is_used_again) {
   run([] {
     scripted s(
