@@ -22,7 +22,7 @@ struct stacks_options {
 //   goroutine 7 "reader" [chan receive, 3 minutes]:
 //   read_all(runnel::chan<int>)
 //           reader.cpp:30
-//   created by main()::{lambda()#1}::operator()() const in goroutine 1
+//   created by start_readers() in goroutine 1
 //           main.cpp:12
 //
 // The other goroutines go on meanwhile, stopped for a fraction of a millisecond at a time: this is no picture of one

@@ -29,7 +29,7 @@ class endpoint {
   const sockaddr* address() const noexcept { return &storage_.any; }
   socklen_t size() const noexcept { return size_; }
 
-  // An IPv4 address equals its form in IPv6 (::ffff:127.0.0.1), which a socket for both versions shows.
+  // An IPv4 address equals its form in IPv6 of the kind "mapped", which a socket for both versions shows.
   friend bool operator==(const endpoint& a, const endpoint& b) noexcept;
 
  private:
