@@ -199,6 +199,7 @@ fault parse_request(std::string_view text, message_head& head) {
   }
   if (why = take_fields(head); why != fault::none) return why;
   if (head.minor == 1 && head.host.data() == nullptr) return fault::bad_request;
+  head.no_body = !head.chunked && !head.content_length;
   return fault::none;
 }
 

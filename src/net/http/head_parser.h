@@ -60,6 +60,7 @@ struct message_head {
   std::string_view host;
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
+  bool no_body = false;     // a request's end is here
   bool close = false;       // Connection: close
   bool keep_alive = false;  // Connection: keep-alive
   bool upgrade = false;

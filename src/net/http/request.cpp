@@ -108,7 +108,7 @@ bool request_access::describe(request& req, const message_head& head,
   req.minor_ = head.minor;
   req.fields_ = head.fields;
   req.content_length_ = head.content_length;
-  if (!head.content_length && !head.chunked) req.content_length_ = 0;
+  if (head.no_body) req.content_length_ = 0;
   req.pattern_ = {};
   req.path_values_.clear();
   req.body_read_ = false;

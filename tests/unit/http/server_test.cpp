@@ -201,6 +201,22 @@ TEST(server_test, head_is_answered_as_get_without_the_body) {
   });
 }
 
+TEST(server_test, a_handler_knows_whether_there_is_a_body) {
+  run([] {
+    std::vector<std::optional<std::uint64_t>> lengths;
+    serving s([&](server& to) {
+      to.handle("/", [&](request& req, response&) { lengths.push_back(req.content_length()); });
+    });
+    peer p(s);
+    p.say(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +
+        get("/"));
+    p.hear();
+    EXPECT_EQ(lengths, (std::vector<std::optional<std::uint64_t>>{4, {}, 0}));
+  });
+}
+
 TEST(server_test, an_announced_length_is_kept) {
   run([] {
     serving s(echo);
