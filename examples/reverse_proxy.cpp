@@ -74,16 +74,7 @@ class proxy {
       cancel();
     });
 
-    http::client_request onward{.method = std::string(req.method()), .url = {}};
-    std::string via;
-    for_each_end_to_end(req.headers(), [&](std::string_view name, std::string_view value) {
-      if (http::same_name(name, "X-Forwarded-For"))
-        via.append(value).append(", ");
-      else
-        onward.headers.add(name, value);
-    });
-    onward.headers.set("X-Forwarded-For", via + req.remote().host());
-    onward.headers.set("X-Forwarded-Host", req.host());
+    http::client_request onward = head_of(req);
     std::error_code unread;
     if (req.content_length() != 0u) {
       onward.body_length = req.content_length();
@@ -95,11 +86,11 @@ class proxy {
       };
     }
 
-    auto answer = ask(ctx, onward, req);
+    auto answer = ask(ctx, onward);
     if (unread) return res.error(unread == std::errc::timed_out ? 408 : 400, unread.message());
     if (!answer) {
-      const bool silent = ctx.err() && !req.ctx().err();
-      return res.error(silent ? 504 : 502, "no backend answers: " + answer.error().message());
+      if (ctx.err() && !req.ctx().err()) return res.error(504, "the backend is silent");
+      return res.error(502, "no backend answers: " + answer.error().message());
     }
     res.status(answer->status());
     for_each_end_to_end(answer->headers(), [&](std::string_view name, std::string_view value) {
@@ -116,15 +107,31 @@ class proxy {
   }
 
  private:
+  // The URL is that on any backend.
+  static http::client_request head_of(const http::request& req) {
+    http::client_request onward{.method = std::string(req.method()),
+                                .url = std::string(req.raw_path())};
+    if (!req.raw_query().empty()) onward.url.append("?").append(req.raw_query());
+    std::string on_the_way;
+    for_each_end_to_end(req.headers(), [&](std::string_view name, std::string_view value) {
+      if (http::same_name(name, "X-Forwarded-For")) {
+        on_the_way.append(value).append(", ");
+      } else {
+        onward.headers.add(name, value);
+      }
+    });
+    onward.headers.set("X-Forwarded-For", on_the_way + req.remote().host());
+    onward.headers.set("X-Forwarded-Host", req.host());
+    return onward;
+  }
+
   // The next backend's answer. One that refuses has seen nothing of the request.
   runnel::result<http::client_response> ask(const runnel::context& ctx,
-                                            http::client_request& onward,
-                                            const http::request& req) {
-    std::string target(req.raw_path());
-    if (!req.raw_query().empty()) target.append("?").append(req.raw_query());
+                                            const http::client_request& onward) {
     for (std::size_t tried = 1;; ++tried) {
-      onward.url = "http://" + backends_[next_++ % backends_.size()] + target;
-      auto answer = client_.do_(ctx, onward);
+      http::client_request there = onward;
+      there.url.insert(0, "http://" + backends_[next_++ % backends_.size()]);
+      auto answer = client_.do_(ctx, std::move(there));
       const bool refused = !answer && answer.error() == std::errc::connection_refused;
       if (!refused || tried == backends_.size()) return answer;
     }

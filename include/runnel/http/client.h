@@ -98,8 +98,9 @@ class client {
   result<client_response> get(const context& ctx, std::string_view url) const;
   result<client_response> post(const context& ctx, std::string_view url,
                                std::string_view content_type, std::string_view body) const;
-  // Sends the request and waits for the head of the answer: a goroutine parks, a plain thread blocks. Redirections are followed
-  // (301, 302 and 303 with GET). The context's end ends it, until the body has been read: the error is the context's then.
+  // Sends the request, all of its body, then waits for the head of the answer: a goroutine parks, a plain thread blocks.
+  // Redirections are followed (301, 302 and 303 with GET). The context's end ends it, until the body has been read: the error is
+  // the context's then.
   //
   // Errors: errc::bad_url; malformed, of the method or the answer; too_large; ended_early: closed without an answer;
   // too_many_redirects; those of net::dial and of the connection.
