@@ -127,7 +127,7 @@ void net_poller::interrupt() noexcept {
   if (ringing_.exchange(true, std::memory_order_seq_cst)) return;
   platform::keep_errno keep;
   std::uint64_t one = 1;
-  [[maybe_unused]] ssize_t rc = write(bell_.load(std::memory_order_relaxed), &one, sizeof one);
+  [[maybe_unused]] ssize_t rc = write(bell_.load(std::memory_order_acquire), &one, sizeof one);
 }
 
 }  // namespace runnel::poll

@@ -270,7 +270,7 @@ void wake(m& idle) noexcept {
   idle.parked.unpark();
   // Pairs with the fence in sleep_in_poller: it sees the permit, or we see it in there.
   base::hardware::fence();
-  if (idle.in_poller.load(std::memory_order_relaxed)) rt().net.interrupt();
+  if (idle.in_poller.load(std::memory_order_acquire)) rt().net.interrupt();
 }
 
 void watch_timer(std::int64_t when) noexcept {

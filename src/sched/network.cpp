@@ -49,7 +49,8 @@ std::size_t poll_network(m& self) noexcept {
 }
 
 bool sleep_in_poller(m& self, std::int64_t until, poll::ready_list& ready) noexcept {
-  self.in_poller.store(true, std::memory_order_relaxed);
+  // Whoever sees it sees the poller open, too: we may be the first to have used it.
+  self.in_poller.store(true, std::memory_order_release);
   base::hardware::fence();
   bool woken = self.parked.take();
   if (!woken) {
