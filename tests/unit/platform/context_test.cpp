@@ -213,6 +213,27 @@ TEST(context_test, a_new_context_takes_no_more_than_a_few_words_of_its_stack) {
   for (int i = 0; i < 40; ++i) ASSERT_EQ(stack[i], UINTPTR_MAX / 0xff * 0xee) << i;
 }
 
+// AddressSanitizer remembers what frames on a stack look like. Whoever gets the addresses next would be told of locals that
+// are long gone.
+TEST(context_test, of_a_stack_that_went_away_nothing_is_remembered) {
+#if defined(RUNNEL_HAS_ASAN)
+  char* stack = nullptr;
+  {
+    strands both([](strands& b) {
+      char mine[100] = {};
+      b.yield(mine);
+      b.yield(word(static_cast<unsigned char>(mine[0])));
+    });
+    both.resume();
+    stack = both.other.stack;
+    EXPECT_NE(__asan_region_is_poisoned(stack, strand::stack_size), nullptr);
+  }
+  EXPECT_EQ(__asan_region_is_poisoned(stack, strand::stack_size), nullptr);
+#else
+  GTEST_SKIP() << "only AddressSanitizer does";
+#endif
+}
+
 TEST(context_test, a_thousand_contexts_take_turns) {
   struct ring {
     std::vector<std::unique_ptr<strand>> members;
