@@ -55,8 +55,9 @@ struct goroutine_info {
 // somewhere keeps it off the list. None are listed where memory cannot be seen through: with the allocator of a sanitizer, or
 // one other than glibc's, for what it holds; or if a thread blocks SIGURG.
 //
-// The same at the end of a run, on standard error: RUNNEL_DEBUG=leak=1 in the environment. Any thread; throws
-// std::bad_alloc.
+// The same at the end of a run, on standard error: RUNNEL_DEBUG=leak=1 in the environment. With leak=2, there and here it is
+// also written what holds each one that waits for others and is not listed: the word that leads to it, and what that lies in,
+// down to a stack, a global or a goroutine that runs. Any thread; throws std::bad_alloc.
 std::vector<goroutine_info> leaks();
 
 // As in stacks(). Takes milliseconds: it reads debug information.

@@ -36,11 +36,9 @@ std::string in_node(const leak_step& node, std::uintptr_t at) {
     case leak_node::stack:
       text.append(" bytes above the end of the stack of ").append(name_of(*node.owner));
       break;
-    case leak_node::record:
-      text += " bytes into the record, with its closure, of a goroutine";
-      break;
+    case leak_node::record: text += " bytes into a goroutine's closure and its record"; break;
     case leak_node::chunk:
-      text.append(" bytes into ").append(std::to_string(node.size)).append(" of the heap");
+      text.append(" bytes into ").append(std::to_string(node.size)).append(" bytes of the heap");
       break;
     case leak_node::none: break;
   }

@@ -216,6 +216,26 @@ TEST_F(leaks_test, tells_what_stacks_tell) {
   });
 }
 
+TEST_F(leaks_test, with_leak_2_says_what_holds_one_that_has_not_leaked) {
+  std::string text;
+  run([&] {
+    auto held = make_chan<int>();
+    go({.name = "held"}, [held] { held.recv(); });
+    setenv("RUNNEL_DEBUG", "leak=2", 1);
+    test::eventually([&] {
+      testing::internal::CaptureStderr();
+      EXPECT_TRUE(debug::leaks().empty());
+      text = testing::internal::GetCapturedStderr();
+      return text.find("\"held\" [chan receive] is held\n    by the word ") != text.npos;
+    });
+    unsetenv("RUNNEL_DEBUG");
+    held.send(1);
+  });
+  EXPECT_NE(text.find("\"held\" [chan receive] is held"), text.npos) << text;
+  EXPECT_NE(text.find(" of the heap at 0x"), text.npos) << text;
+  EXPECT_NE(text.find(", which runs on it\n"), text.npos) << text;
+}
+
 TEST_F(leaks_test, a_hundred_thousand_are_found_in_less_than_three_seconds) {
   constexpr std::size_t count = 100'000;
   run([] {
