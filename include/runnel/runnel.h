@@ -2,6 +2,7 @@
 // Everything.
 
 #include "runnel/chan.h"
+#include "runnel/connection_pool.h"
 #include "runnel/context.h"
 #include "runnel/debug.h"
 #include "runnel/defer.h"
