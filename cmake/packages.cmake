@@ -26,3 +26,23 @@ endfunction()
 
 runnel_package(RUNNEL_HTTP "HTTP" libhttp-parser-dev http_parser.h http_parser runnel_http_parser)
 runnel_package(RUNNEL_ZLIB "gzip" zlib1g-dev zlib.h z runnel_zlib)
+
+# Libraries that only the example of that name and its tests use: the target runnel_guest_<name>, if the library is there.
+function(runnel_guest name package header library)
+  find_path(runnel_${name}_INCLUDE ${header} PATH_SUFFIXES ${ARGN})
+  find_library(runnel_${name}_LIBRARY ${library})
+  mark_as_advanced(runnel_${name}_INCLUDE runnel_${name}_LIBRARY)
+  if(runnel_${name}_INCLUDE AND runnel_${name}_LIBRARY)
+    add_library(runnel_guest_${name} INTERFACE)
+    target_include_directories(runnel_guest_${name} SYSTEM INTERFACE ${runnel_${name}_INCLUDE})
+    target_link_libraries(runnel_guest_${name} INTERFACE ${runnel_${name}_LIBRARY})
+  else()
+    message(STATUS "${package} not found: its example and its tests are left out")
+  endif()
+endfunction()
+
+if(RUNNEL_BUILD_EXAMPLES OR RUNNEL_BUILD_TESTS)
+  runnel_guest(postgres libpq-dev libpq-fe.h pq postgresql)
+  runnel_guest(redis libhiredis-dev hiredis/hiredis.h hiredis)
+  runnel_guest(fetch libcurl4-openssl-dev curl/curl.h curl)
+endif()

@@ -258,6 +258,7 @@ void hand_off(p& pp) noexcept {
     if (!has_work) add_idle_p_locked(pp);
   }
   if (has_work) {
+    pp.handed_on = true;
     start_m(pp, false);
   } else if (std::int64_t due = pp.timers.next(); due != platform::time_never) {
     watch_timer(due);

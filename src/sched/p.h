@@ -46,6 +46,7 @@ struct alignas(64) p {
   std::uint32_t seen_tick = 0;
   std::int64_t seen_at = 0;
   std::int64_t asked_kernel_at = 0;
+  std::int64_t taken_from_sleeper_at = 0;
   bool asked_to_yield = false;
 
   run_queue<runnable, base::hardware> queue;
@@ -56,7 +57,8 @@ struct alignas(64) p {
   timer_callback* due =
       nullptr;  // callbacks that wait for the loop (timer_callback.h): the owner's
   timer_callback** last_due = &due;
-  bool poll_due = false;  // the loop is to look into the poller
+  bool poll_due = false;   // the loop is to look into the poller
+  bool handed_on = false;  // by one who blocks: a late timer is next
 
   // Owner's.
   base::intrusive_queue<runnable> free_gs;  // default size

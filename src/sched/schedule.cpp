@@ -121,6 +121,7 @@ runnable* find_runnable(m& self) noexcept {
       fire_timers(self, pp, platform::nanotime());
       if (pp.due != nullptr) run_due_callbacks(self);
     }
+    pp.handed_on = false;
     if (pp.tick.load(std::memory_order_relaxed) % global_period == 0) {
       if (runnable* got = take_global(self, global_turn)) {
         count_slice(pp);

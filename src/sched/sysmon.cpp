@@ -70,16 +70,21 @@ bool watch(p& pp, std::int64_t now) noexcept {
     return false;
   }
   std::int64_t standing = now - pp.seen_at;
-  if (standing < unannounced_block_ns || !work_waits_for(pp, now)) return false;
+  // Such calls come in crowds: behind one that has just cost us its time stand others like it.
+  std::int64_t patience =
+      now - pp.taken_from_sleeper_at < crowd_ns ? crowd_block_ns : unannounced_block_ns;
+  if (standing < patience || !work_waits_for(pp, now)) return false;
   m* owner = pp.owner.load(std::memory_order_acquire);
   if (owner == nullptr) return false;
   if (standing < slice_ns_max) {
     // Opening a file of /proc costs more than a round of ours.
-    if (now - pp.asked_kernel_at < unannounced_block_ns) return false;
+    if (now - pp.asked_kernel_at < patience) return false;
     pp.asked_kernel_at = now;
     bool outside = owner->shake.where() != zone::runtime;
-    return outside && platform::thread_sleeps(owner->tid.load(std::memory_order_relaxed)) &&
-           revoke(pp, tick);
+    bool taken = outside && platform::thread_sleeps(owner->tid.load(std::memory_order_relaxed)) &&
+                 revoke(pp, tick);
+    if (taken) pp.taken_from_sleeper_at = now;
+    return taken;
   }
   if (!pp.asked_to_yield) {
     pp.asked_to_yield = true;

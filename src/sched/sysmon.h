@@ -17,6 +17,8 @@ namespace runnel::sched {
 
 inline constexpr std::int64_t slice_ns_max = 10'000'000;         // 10 ms
 inline constexpr std::int64_t unannounced_block_ns = 1'000'000;  // 1 ms
+inline constexpr std::int64_t crowd_block_ns = 50'000;           // for so long after such a call:
+inline constexpr std::int64_t crowd_ns = 10'000'000;
 inline constexpr std::int64_t deaf_ns = 100'000;  // from asking to yield to taking the P
 
 void start_sysmon() noexcept;

@@ -28,6 +28,10 @@ std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
   void* tokens[most];
   std::uint32_t queued = self.processor->queue.size();
   std::uint32_t room = std::max(least, most - std::min(most, queued));
+  // Behind one who blocks there may be many who will: whose timer is late is next, before them. One at a time, so that they
+  // get their turn, too.
+  bool next = from.handed_on && &from == self.processor;
+  if (next) room = 1;
   std::size_t n = from.timers.take_due(now, {tokens, room});
   // Many that have slept for long are cold: fetch what the switch to them will touch, while there is time.
   for (std::size_t i = 0; i < n; ++i) __builtin_prefetch(tokens[i], 1);
@@ -43,7 +47,7 @@ std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
     for (std::ptrdiff_t at = -hot_below; at < hot_above; at += 64)
       __builtin_prefetch(frames + at, 1);
     woken->state.store(g_state::runnable, std::memory_order_relaxed);
-    put_local(self, woken, false);
+    put_local(self, woken, next);
   }
   if (n > 1 || (n == 1 && queued != 0)) notify_work_with_p();
   return n;
