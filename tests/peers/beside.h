@@ -30,6 +30,9 @@ struct library {
   std::function<bool()> release;
 };
 
+// From 0.05 to 0.1, so that not all answers come at once.
+inline std::string slow_seconds(int who) { return std::to_string(0.05 + who * 0.00025); }
+
 // Whether calls are announced by blocking().
 enum class calls { announced, unannounced };
 

@@ -47,7 +47,10 @@ peers::library make(const std::string& where, peers::calls how) {
       .ask =
           [ask](int who, int n) {
             std::string number = std::to_string(1000 * who + n);
-            return ask(who, "select " + number + (n % 2 != 0 ? ", pg_sleep(0.05)" : ""), number);
+            return ask(who,
+                       "select " + number +
+                           (n % 2 != 0 ? ", pg_sleep(" + peers::slow_seconds(who) + ")" : ""),
+                       number);
           },
       .hold =
           [ask](int who) {

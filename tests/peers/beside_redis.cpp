@@ -36,7 +36,7 @@ struct server {
 
 // A list of its own is empty: BLPOP answers nil when the time is up.
 bool wait_in_vain(redisContext* c, int who) {
-  reply r = command(c, "BLPOP nothing:%d 0.05", who);
+  reply r = command(c, "BLPOP nothing:%d %s", who, peers::slow_seconds(who).c_str());
   return r != nullptr && r->type == REDIS_REPLY_NIL;
 }
 

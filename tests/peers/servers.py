@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def redis(binary):
     with folder() as home:
         path = home / "redis.sock"
         with process(binary, "--port", "0", "--unixsocket", path, "--save", "", "--dir", home,
+                     "--hz", "500",  # how often it looks whose time is up
                      stdout=subprocess.PIPE, text=True) as server:
             await_line(server.stdout, f"ready to accept connections at {path}")
             yield str(path)
@@ -105,3 +107,27 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def await_that(condition):
+    """For what nobody announces."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError("has not happened")
+        time.sleep(0.01)
+
+
+def is_open(address):
+    host, _, port = address.rpartition(":")
+    with socket.socket() as s:
+        return s.connect_ex((host, int(port))) == 0
+
+
+def await_port(port, server):
+    def ready():
+        if server.poll() is not None:
+            raise RuntimeError("the server has ended")
+        return is_open(f"127.0.0.1:{port}")
+
+    await_that(ready)

@@ -1,13 +1,18 @@
-// Answers at once, slowly, or when it is told to. Prints its URL; ends with its standard input.
+// Answers at once, slowly, or when it is told to. Prints its URL. Lines of its standard input are orders: "open <gate>",
+// "shutdown"; its end means the same as the latter.
 
 #include <runnel/http.h>
 #include <runnel/runnel.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <iostream>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 using namespace std::chrono_literals;
 using runnel::http::request;
@@ -33,17 +38,22 @@ class gates {
 
 int serve() {
   gates held;
+  std::atomic<int> waiting{0};
   runnel::http::server server;
   server.handle("GET /fast/{n}",
                 [](request& req, response& res) { res.write(req.path_value("n")); });
   server.handle("GET /slow/{n}", [](request& req, response& res) {
-    runnel::sleep(50ms);
-    res.write(req.path_value("n"));
+    std::string n = req.path_value("n");
+    runnel::sleep(50ms + std::chrono::microseconds(std::atoi(n.c_str()) / 4));  // not all at once
+    res.write(n);
   });
   server.handle("GET /held/{gate}", [&](request& req, response& res) {
+    ++waiting;
+    runnel::defer left([&] { --waiting; });
     held.pass(req.path_value("gate"));
     res.write("released");
   });
+  server.handle("GET /held", [&](request&, response& res) { res.write(std::to_string(waiting)); });
   server.handle("GET /open/{gate}", [&](request& req, response& res) {
     held.open(req.path_value("gate"));
     res.write("done");
@@ -52,11 +62,27 @@ int serve() {
   if (!listener) return 1;
   std::printf("http://%s/\n", listener->addr().to_string().c_str());
   std::fflush(stdout);
+  runnel::wait_group drained;
+  drained.add(1);
   runnel::go([&] {
-    runnel::blocking([] { return std::getchar(); });
-    server.shutdown(runnel::background());
+    bool draining = false;
+    auto drain = [&] {
+      if (std::exchange(draining, true)) return;
+      runnel::go([&] {
+        server.shutdown(runnel::background());
+        drained.done();
+      });
+    };
+    std::string line;
+    while (runnel::blocking([&] { return bool(std::getline(std::cin, line)); })) {
+      if (line.starts_with("open ")) held.open(line.substr(5));
+      if (line == "shutdown") drain();
+    }
+    drain();
   });
-  return server.serve(*listener) == runnel::http::errc::server_closed ? 0 : 1;
+  std::error_code why = server.serve(*listener);
+  drained.wait();
+  return why == runnel::http::errc::server_closed ? 0 : 1;
 }
 
 }  // namespace

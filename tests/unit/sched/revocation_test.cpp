@@ -139,6 +139,59 @@ TEST(revocation, two_goroutines_may_play_ping_pong_by_unannounced_reads_on_one_p
   });
 }
 
+// The first costs a millisecond, like one that is alone; not each of them.
+TEST(revocation, a_crowd_of_unannounced_calls_does_not_cost_a_millisecond_each) {
+  constexpr int crowd = 60;
+  auto time_behind_a_crowd = [] {
+    return run({.max_procs = 1}, [] {
+      pipe_ends p;
+      runnel::wait_group wg;
+      for (int i = 0; i < crowd; ++i) wg.go([&] { EXPECT_EQ(p.read_byte(), 'x'); });
+      std::chrono::nanoseconds taken{};
+      auto begin = test::clock::now();
+      wg.go([&] { taken = test::clock::now() - begin; });
+      runnel::yield();  // behind that one
+      for (int i = 0; i < crowd; ++i) EXPECT_TRUE(p.write_byte('x'));
+      wg.wait();
+      return taken;
+    });
+  };
+  // What else the machine does makes it longer.
+  EXPECT_TRUE(test::eventually(
+      [&] { return time_behind_a_crowd() < std::chrono::milliseconds(crowd / 2); }));
+}
+
+TEST(revocation, whose_timer_is_due_goes_before_those_who_wait_behind_a_blocking_call) {
+  run({.max_procs = 1}, [] {
+    constexpr int crowd = 200;
+    pipe_ends p;
+    std::atomic<int> blocked{0};
+    int blocked_before = -1;
+    runnel::wait_group wg;
+    std::atomic<bool> asleep{false};
+    auto due = test::clock::now() + 2ms;
+    wg.go([&] {
+      asleep = true;
+      runnel::sleep_until(due);
+      blocked_before = blocked;
+    });
+    while (!asleep) runnel::yield();
+    for (int i = 0; i < crowd; ++i) {
+      wg.go([&] {
+        // The first keeps the P until the timer is due.
+        test::compute_until([&] { return test::clock::now() > due; });
+        ++blocked;
+        EXPECT_EQ(runnel::blocking([&] { return p.read_byte(); }), 'x');
+      });
+    }
+    wg.go([&] {
+      for (int i = 0; i < crowd; ++i) EXPECT_TRUE(p.write_byte('x'));
+    });
+    wg.wait();
+    EXPECT_EQ(blocked_before, 1);
+  });
+}
+
 TEST(revocation, an_announced_call_hands_the_p_on_at_once) {
   run({.max_procs = 1}, [] {
     // The monitor would need a millisecond to see each of these; handing on takes microseconds.
