@@ -34,7 +34,7 @@ page fetch(const std::string& url) {
   curl_easy_setopt(easy.get(), CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, 30'000L);
   curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);  // as wherever there are threads
-  // blocking() only says it beforehand: without it, others would wait until the runtime has noticed, about a millisecond.
+  // blocking() only says it beforehand: without it, others might wait up to a millisecond, until the runtime has noticed.
   CURLcode code = runnel::blocking([&] { return curl_easy_perform(easy.get()); });
   if (code != CURLE_OK) got.error = curl_easy_strerror(code);
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &got.status);

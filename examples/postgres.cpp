@@ -31,7 +31,7 @@ using connection = std::unique_ptr<PGconn, finish>;
 using rows = std::unique_ptr<PGresult, clear>;
 using pool = runnel::connection_pool<connection>;
 
-// blocking() only says it beforehand: without it, others would wait until the runtime has noticed, about a millisecond.
+// blocking() only says it beforehand: without it, others might wait up to a millisecond, until the runtime has noticed.
 runnel::result<connection> connect(const std::string& where) {
   connection c(runnel::blocking([&] { return PQconnectdb(where.c_str()); }));
   if (PQstatus(c.get()) == CONNECTION_OK) return c;

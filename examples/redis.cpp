@@ -35,7 +35,7 @@ runnel::result<connection> connect(const std::string& path) {
   return std::unexpected(make_error_code(std::errc::not_connected));
 }
 
-// blocking() only says it beforehand: without it, others would wait until the runtime has noticed, about a millisecond.
+// blocking() only says it beforehand: without it, others might wait up to a millisecond, until the runtime has noticed.
 template <class... Args>
 reply command(pool& connections, const char* format, Args... args) {
   auto c = connections.get();

@@ -342,4 +342,14 @@ CASES = (
         " Boost.Fiber's idle workers spin where there are two.",
         (alone("cpu_ms", "ms of processor time", absolute(3.0)),),
     ),
+    Case(
+        "blocking_library",
+        "200 goroutines each make 20 system calls that block for 50 to 100 ms, as a library would,"
+        " while one waits for a timer every millisecond: how late it is, 99 times of 100 at most."
+        " Runnel's own number is for calls announced by `blocking`.",
+        (
+            Metric("p99_ms", "ms late, p99", (absolute(5.0),)),
+            own("announced_p99_ms", "ms late, p99, announced", absolute(5.0)),
+        ),
+    ),
 )

@@ -94,7 +94,8 @@ void yield();
 
 // Calls f, which may stay in the kernel for long (a file, a database library), and returns its result.
 // Other goroutines get the processor at once. Costs about as much as two system calls; not needed for
-// correctness: a goroutine that blocks unannounced loses its processor after about a millisecond. errno is as f
+// correctness: a goroutine that blocks unannounced loses its processor after about a millisecond, or, where several do so one after
+// the other, after a twentieth of that. It is worth its cost where calls block for long and others wait meanwhile. errno is as f
 // left it, even if the goroutine continues on another thread. On a plain thread: calls f.
 template <class F>
 decltype(auto) blocking(F&& f) {

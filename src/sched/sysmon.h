@@ -6,7 +6,7 @@
 //   asks a G that has run for 10 ms to yield, and takes the P of one that does not enter the runtime to
 //     hear that (a loop, a long computation), if other work waits;
 //   takes the P of an M that the kernel says is asleep although its G announced nothing (a blocking library
-//     call), after 1 ms, if other work waits;
+//     call), after 1 ms, if other work waits; sooner where it has just seen another one;
 //   starts an M where work or a timer waits for an idle P (a thread could not be started, a wake-up fell
 //     between two chairs);
 //   every second, follows the CPU quota and releases memory of stacks that nobody used.
