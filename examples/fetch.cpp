@@ -68,6 +68,10 @@ int fetch_all(const std::vector<std::string>& urls) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: fetch <URL>...\n");
+    return 2;
+  }
   curl_global_init(CURL_GLOBAL_DEFAULT);
   int status = runnel::run(fetch_all, std::vector<std::string>(argv + 1, argv + argc));
   curl_global_cleanup();
