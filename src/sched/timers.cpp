@@ -30,7 +30,7 @@ std::size_t fire_timers(m& self, p& from, std::int64_t now) noexcept {
   std::uint32_t room = std::max(least, most - std::min(most, queued));
   // Behind one who blocks there may be many who will: whose timer is late is next, before them. One at a time, so that they
   // get their turn, too.
-  bool next = from.handed_on && &from == self.processor;
+  bool next = &from == self.processor && from.handed_on;
   if (next) room = 1;
   std::size_t n = from.timers.take_due(now, {tokens, room});
   // Many that have slept for long are cold: fetch what the switch to them will touch, while there is time.
