@@ -365,6 +365,7 @@ TEST(connection_pool, handles_and_waiters_may_outlive_it) {
     handle late = std::move(*p->get());
     test::waiting_goroutines other;
     other.go([&] { EXPECT_FALSE(p->get()); });
+    EXPECT_EQ(p->stats().waiting, 1U);
     p.reset();
     other.wait();
     EXPECT_EQ(s.alive(), 1);
