@@ -20,7 +20,7 @@ EXAMPLES = {
 
 
 def run(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run([*servers.MORTAL, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout, end="", flush=True)
     if done.returncode != 0:
         sys.exit(f"{command[0]} ended with status {done.returncode}")

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 60
+# What we start ends with us, even if we are killed.
+MORTAL = ["setpriv", "--pdeathsig=KILL"]
 
 
 @contextmanager
 def process(*command, stop=signal.SIGTERM, **options):
     """A process that is ended, and waited for."""
-    running = subprocess.Popen([str(c) for c in command], **options)
+    running = subprocess.Popen([*MORTAL, *(str(c) for c in command)], **options)
     try:
         yield running
     finally:
@@ -59,7 +61,7 @@ def unprivileged():
             user = pwd.getpwnam(name)
         except KeyError:
             continue
-        return user, ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
+        return user, [*MORTAL, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
                       "--clear-groups"]
     raise RuntimeError("no user to run the server as")
 
