@@ -1,4 +1,4 @@
-// Fetches pages at the same time by libcurl's easy interface as it is: curl_easy_perform blocks, and only the goroutine that
+// fetch: pages at the same time, by libcurl's easy interface as it is: curl_easy_perform blocks, and only the goroutine that
 // called it waits. (For HTTP alone there is <runnel/http.h>, which needs no thread to wait.)
 //
 // A server for trying it:
@@ -11,9 +11,14 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
+
+constexpr const char* usage =
+    "usage: fetch <URL>...\n"
+    "Says of each page how long it is, as they come.\n";
 
 struct page {
   std::string url, text, error;
@@ -68,10 +73,8 @@ int fetch_all(const std::vector<std::string>& urls) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: fetch <URL>...\n");
-    return 2;
-  }
+  if (argc < 2) return std::fputs(usage, stderr), 2;
+  if (argc == 2 && std::string_view(argv[1]) == "--help") return std::fputs(usage, stdout) < 0;
   curl_global_init(CURL_GLOBAL_DEFAULT);
   int status = runnel::run(fetch_all, std::vector<std::string>(argv + 1, argv + argc));
   curl_global_cleanup();

@@ -1,4 +1,4 @@
-// A thousand goroutines query PostgreSQL through a pool of twenty connections. libpq is used as it is: it blocks, and only
+// postgres: a thousand goroutines query PostgreSQL through a pool of twenty connections. libpq is used as it is: it blocks, and only
 // the goroutine that called it waits.
 //
 // A server for trying it, in a folder of its own (as root, before each of the two: runuser -u postgres --):
@@ -16,10 +16,15 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr const char* usage =
+    "usage: postgres [<connection string>]\n"
+    "Asks a thousand times through twenty connections. libpq's own variables (PGHOST, …) count.\n";
 
 struct finish {
   void operator()(PGconn* c) const { PQfinish(c); }
@@ -105,4 +110,8 @@ int ask(const std::string& where) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return runnel::run(ask, std::string(argc > 1 ? argv[1] : "")); }
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--help") return std::fputs(usage, stdout) < 0;
+  if (argc > 2) return std::fputs(usage, stderr), 2;
+  return runnel::run(ask, std::string(argc > 1 ? argv[1] : ""));
+}

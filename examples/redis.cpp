@@ -1,4 +1,4 @@
-// Workers that take jobs from a list in Redis and put the results into another, by hiredis as it is: BLPOP blocks, and only
+// redis: workers that take jobs from a list in Redis and put the results into another, by hiredis as it is: BLPOP blocks, and only
 // the goroutine that called it waits.
 //
 // A server for trying it:
@@ -13,10 +13,15 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr const char* usage =
+    "usage: redis <the server's socket>\n"
+    "Doubles a thousand numbers with fifty workers, by way of the lists jobs and results.\n";
 
 struct finish {
   void operator()(redisContext* c) const { redisFree(c); }
@@ -85,9 +90,7 @@ int work(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: redis <the server's socket>\n");
-    return 2;
-  }
+  if (argc != 2) return std::fputs(usage, stderr), 2;
+  if (std::string_view(argv[1]) == "--help") return std::fputs(usage, stdout) < 0;
   return runnel::run(work, std::string(argv[1]));
 }
