@@ -10,5 +10,6 @@
 #include "runnel/goroutine_local.h"
 #include "runnel/panic.h"
 #include "runnel/select.h"
+#include "runnel/signal.h"
 #include "runnel/sync.h"
 #include "runnel/time.h"

@@ -35,6 +35,7 @@ bool is_ours(int tid) noexcept {
   runtime& r = rt();
   if (tid == r.sysmon_tid.load(std::memory_order_relaxed) ||
       tid == r.reporter_tid.load(std::memory_order_relaxed) ||
+      tid == r.signal_tid.load(std::memory_order_relaxed) ||
       tid == r.run_tid.load(std::memory_order_relaxed)) {
     return true;
   }
@@ -51,7 +52,10 @@ bool may_end_in_deadlock() noexcept {
   deadlock_check how = r.deadlock.load(std::memory_order_relaxed);
   if (how == deadlock_check::off) return false;
   if (outlook now = look(); now != outlook::nothing_can_run) return now == outlook::moving;
-  if (r.threads_waiting.load(std::memory_order_relaxed) != 0) return true;
+  if (r.threads_waiting.load(std::memory_order_relaxed) != 0 ||
+      r.signals_awaited.load(std::memory_order_relaxed)) {
+    return true;
+  }
   if (how == deadlock_check::automatic && !platform::all_threads_are(&is_ours)) return true;
   // Again: a thread may have woken somebody, and ended, before we looked for it.
   if (look() != outlook::nothing_can_run) return true;

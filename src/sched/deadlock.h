@@ -8,7 +8,8 @@
 //     a queue
 //   every P idle, every queue empty, at_large == 0  =>  no goroutine runs
 //   besides, no timer in any heap, no io_waits      =>  no goroutine will run, unless a thread outside wakes one
-// Threads outside: those that wait for something of ours are counted; others the kernel knows.
+// Threads outside: those that wait for something of ours are counted; others the kernel knows. A listener for signals is as
+// good as a thread.
 //
 // Who counts: a goroutine that gives its P up in user code, before the P can be idle (begin_blocking); who takes it away
 // from there (revoke, claim_all), before its verdict is out. Both hold a P, or the world, so that no run ends meanwhile.

@@ -7,8 +7,10 @@
 
 #include "platform/clock.h"
 #include "platform/futex.h"
+#include "platform/keep_errno.h"
 #include "platform/sanitizer.h"
 #include "platform/thread.h"
+#include "sched/signal_catcher.h"
 #include "sched/switch.h"
 
 namespace runnel::sched {
@@ -16,37 +18,45 @@ namespace {
 
 constexpr std::int64_t patience_ns = 50'000'000;
 
-// On the interrupted thread, on its goroutine's stack or the alternate one.
-void stand_still(int, siginfo_t*, void* context) {
-  m* self = current_m();
-  if (self == nullptr) return;
-  int error = platform::errno_ref();
-  interruption& mine = self->interrupted;
-  std::uint32_t phase = interruption::requested;
-  if (mine.phase.load(std::memory_order_acquire) == phase) {
-    if constexpr (platform::has_tsan) {
-      // It calls handlers later, when the registers in the context are not those of the thread any more.
-      mine.at = platform::registers_here();
-      mine.from = platform::walk_from::call;
-    } else {
-      mine.at = platform::registers_of_signal(context);
-    }
-    mine.on = self->current;
-    if (mine.phase.compare_exchange_strong(phase, interruption::stopped,
-                                           std::memory_order_acq_rel)) {
-      platform::futex_wake(mine.phase);
-      while (mine.phase.load(std::memory_order_acquire) == interruption::stopped) {
-        platform::futex_wait(mine.phase, interruption::stopped, platform::time_never);
-      }
-    }
-  }
-  platform::errno_ref() = error;
-}
+void stand_still(int, siginfo_t*, void* context) { answer_interruption(context); }
 
 }  // namespace
 
+// On the interrupted thread, on its goroutine's stack or the alternate one.
+bool answer_interruption(void* context) noexcept {
+  m* self = current_m();
+  if (self == nullptr) return false;
+  platform::keep_errno keep;
+  interruption& mine = self->interrupted;
+  std::uint32_t phase = interruption::requested;
+  if (mine.phase.load(std::memory_order_acquire) != phase) return false;
+  if constexpr (platform::has_tsan) {
+    // It calls handlers later, when the registers in the context are not those of the thread any more.
+    mine.at = platform::registers_here();
+    mine.from = platform::walk_from::call;
+  } else {
+    mine.at = platform::registers_of_signal(context);
+  }
+  mine.on = self->current;
+  if (mine.phase.compare_exchange_strong(phase, interruption::stopped, std::memory_order_acq_rel)) {
+    platform::futex_wake(mine.phase);
+    while (mine.phase.load(std::memory_order_acquire) == interruption::stopped) {
+      platform::futex_wait(mine.phase, interruption::stopped, platform::time_never);
+    }
+  }
+  return true;
+}
+
+bool is_interruption(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == &stand_still;
+}
+
 interrupter::interrupter(bool asleep_too) noexcept : asleep_too_(asleep_too) {
   if (sigaction(SIGURG, nullptr, &before_) != 0) return;
+  if (is_catching_handler(before_)) {
+    installed_ = true;  // it answers
+    return;
+  }
   if ((before_.sa_flags & SA_SIGINFO) != 0 ||
       (before_.sa_handler != SIG_DFL && before_.sa_handler != SIG_IGN)) {
     return;

@@ -46,4 +46,9 @@ class interrupter {
   struct sigaction before_{};
 };
 
+// By whoever else handles SIGURG (sched/signal_catcher.h). True: it was an interruption, and is over.
+bool answer_interruption(void* context) noexcept;
+// Whether it is the handler of an interrupter, which will go.
+bool is_interruption(const struct sigaction& action) noexcept;
+
 }  // namespace runnel::sched

@@ -100,7 +100,7 @@ void reporter(void*) {
 void on_quit(int) {
   if (!rt().reporter_started.load(std::memory_order_relaxed)) {
     // A forked child, which has no reporter: what would have happened without us.
-    signal(SIGQUIT, SIG_DFL);
+    ::signal(SIGQUIT, SIG_DFL);
     raise(SIGQUIT);
     return;
   }
@@ -108,20 +108,6 @@ void on_quit(int) {
   rt().quit_wished.store(true, std::memory_order_relaxed);
   rt().reporter_bed.unpark();
   platform::errno_ref() = error;
-}
-
-// As Go: unless the program, or whoever started it, has other plans for the signal.
-void answer_sigquit() noexcept {
-  struct sigaction now{};
-  if (sigaction(SIGQUIT, nullptr, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 ||
-      now.sa_handler != SIG_DFL) {
-    return;
-  }
-  struct sigaction ours{};
-  ours.sa_handler = &on_quit;
-  ours.sa_flags = SA_RESTART | SA_ONSTACK;
-  sigfillset(&ours.sa_mask);
-  sigaction(SIGQUIT, &ours, nullptr);
 }
 
 // Returns how the report went. It may take its time as long as it gets on, or the reader of our output does not.
@@ -200,7 +186,25 @@ void start_reporter() noexcept {
   // A program for which there is no such thread reports on the thread in trouble.
   if (platform::start_thread(&reporter, nullptr, "runnel-report") != 0) return;
   rt().reporter_started.store(true, std::memory_order_release);
-  answer_sigquit();
+  dump_on_quit();
+}
+
+void dump_on_quit() noexcept {
+  if (!rt().reporter_started.load(std::memory_order_acquire)) return;
+  struct sigaction now{};
+  if (sigaction(SIGQUIT, nullptr, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 ||
+      now.sa_handler != SIG_DFL) {
+    return;
+  }
+  struct sigaction ours{};
+  ours.sa_handler = &on_quit;
+  ours.sa_flags = SA_RESTART | SA_ONSTACK;
+  sigfillset(&ours.sa_mask);
+  sigaction(SIGQUIT, &ours, nullptr);
+}
+
+bool is_dump_on_quit(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == &on_quit;
 }
 
 }  // namespace runnel::sched

@@ -12,6 +12,8 @@
 //   trouble != nullptr     =>  base::begin_report() has let one thread through, and it waits in tell_and_exit
 //   a dump_wish is listed  =>  its thread waits until it has been served
 
+#include <signal.h>
+
 #include <cstdint>
 #include <string>
 
@@ -39,5 +41,10 @@ bool text_by_reporter(std::string& to, const goroutine_sample& one) noexcept;
 
 // Once, before the first M.
 void start_reporter() noexcept;
+
+// SIGQUIT shows all goroutines, once there is a reporter, and unless the program, or whoever started it, has other plans for
+// the signal.
+void dump_on_quit() noexcept;
+bool is_dump_on_quit(const struct sigaction& action) noexcept;
 
 }  // namespace runnel::sched

@@ -33,6 +33,7 @@ namespace runnel::sched {
 struct trouble;
 struct dump_wish;
 struct walk_escape;
+class signal_catcher;
 
 inline constexpr int max_procs_limit = 1024;
 inline constexpr std::uint32_t vain_visits_max = 14;
@@ -81,6 +82,12 @@ struct runtime {
   bool awaits_io() const noexcept { return io_waits.load(std::memory_order_relaxed) != 0; }
   platform::lock descriptors;  // the free ones: wait/descriptor.h
   poll::event_source* free_descriptors = nullptr;
+
+  // Signals: sched/signal_catcher.h, lang/signal.cpp
+  std::atomic<signal_catcher*> signals{nullptr};
+  std::atomic<void*> signal_listeners{nullptr};
+  std::atomic<int> signal_tid{0};       // of the thread that tells them
+  std::atomic<bool> signals_awaited{false};  // somebody listens: who waits may yet be woken
 
   std::atomic<void*> net_errors{nullptr};  // net/errors.cpp: what operations' errors are called
 
