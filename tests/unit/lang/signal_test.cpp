@@ -1,70 +1,29 @@
-// Signals on channels. What a signal does to a process is the process's: each test has one of its own.
+// Signals on channels.
 
 #include "runnel/signal.h"
 
 #include <gtest/gtest.h>
 #include <pthread.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <thread>
-#include <vector>
 
 #include "runnel/runnel.h"
-#include "support/death.h"
 #include "support/scale.h"
-#include "support/wait.h"
+#include "support/signals.h"
 
 namespace {
 
 using namespace std::chrono_literals;
 using runnel::make_chan;
 using runnel::run;
+using test::nothing_in;
+using test::passed_on;
+using test::received;
 namespace signal = runnel::signal;
 
-int received(const runnel::chan<int>& from) {
-  auto got = from.recv_for(10s);
-  return got ? *got : -1;
-}
-bool nothing_in(const runnel::chan<int>& c) { return c.len() == 0; }
-
-// After it, whatever was raised before has been passed on.
-void passed_on() {
-  auto c = make_chan<int>(1);
-  signal::notify(c, {SIGRTMAX});
-  raise(SIGRTMAX);
-  EXPECT_EQ(received(c), SIGRTMAX);
-  signal::stop(c);
-}
-
-class signals : public test::in_own_process {
- protected:
-  static std::atomic<int> handled;
-  static std::atomic<int> handled_with_info;
-  static void handler(int) { ++handled; }
-  static void handler_with_info(int s, siginfo_t* info, void*) {
-    if (info->si_signo == s) ++handled_with_info;
-  }
-  static void install(int s, void (*f)(int), int flags = 0) {
-    struct sigaction action{};
-    action.sa_handler = f;
-    action.sa_flags = flags;
-    sigaction(s, &action, nullptr);
-  }
-  static struct sigaction now(int s) {
-    struct sigaction action{};
-    sigaction(s, nullptr, &action);
-    return action;
-  }
-  // Runs f in a process of its own, in which it must be true.
-  template <class F>
-  static void succeeds(F f) {
-    EXPECT_EXIT(test::finish(f() && !testing::Test::HasFailure()), test::succeeds, "");
-  }
-};
-std::atomic<int> signals::handled{0};
-std::atomic<int> signals::handled_with_info{0};
+class signals : public test::with_signals {};
 
 TEST_F(signals, reach_a_goroutine) {
   succeeds([] {
@@ -249,180 +208,6 @@ TEST_F(signals, are_not_sent_once_stop_has_returned) {
   });
 }
 
-TEST_F(signals, go_also_to_the_handler_that_was_there_before) {
-  succeeds([] {
-    install(SIGUSR1, &handler);
-    struct sigaction with_info{};
-    with_info.sa_sigaction = &handler_with_info;
-    with_info.sa_flags = SA_SIGINFO | SA_NODEFER;
-    sigaction(SIGUSR2, &with_info, nullptr);
-    auto c = make_chan<int>(4);
-    signal::notify(c, {SIGUSR1, SIGUSR2});
-    raise(SIGUSR1);
-    raise(SIGUSR2);
-    bool good = handled == 1 && handled_with_info == 1;
-    received(c);
-    received(c);
-    signal::stop(c);
-    raise(SIGUSR1);
-    raise(SIGUSR2);
-    return good && handled == 2 && handled_with_info == 2 && nothing_in(c) &&
-           now(SIGUSR1).sa_handler == &handler && now(SIGUSR2).sa_sigaction == &handler_with_info &&
-           (now(SIGUSR2).sa_flags & SA_NODEFER) != 0;
-  });
-}
-
-TEST_F(signals, go_once_to_a_handler_that_was_there_for_one) {
-  succeeds([] {
-    install(SIGUSR1, &handler, static_cast<int>(SA_RESETHAND));
-    auto c = make_chan<int>(4);
-    signal::notify(c, {SIGUSR1});
-    for (int i = 0; i < 3; ++i) {
-      raise(SIGUSR1);
-      if (received(c) != SIGUSR1) return false;
-    }
-    signal::stop(c);
-    return handled == 1 && now(SIGUSR1).sa_handler == SIG_DFL;
-  });
-}
-
-TEST_F(signals, ignored_before_are_ignored_again) {
-  succeeds([] {
-    install(SIGHUP, SIG_IGN);
-    auto c = make_chan<int>(1);
-    signal::notify(c, {SIGHUP});
-    raise(SIGHUP);
-    bool good = received(c) == SIGHUP;
-    signal::stop(c);
-    raise(SIGHUP);
-    return good && now(SIGHUP).sa_handler == SIG_IGN && nothing_in(c);
-  });
-}
-
-struct sigaction replaced;
-void above(int s, siginfo_t* info, void* context) {
-  if ((replaced.sa_flags & SA_SIGINFO) != 0) replaced.sa_sigaction(s, info, context);
-}
-void put_above() {
-  struct sigaction mine{};
-  mine.sa_sigaction = &above;
-  mine.sa_flags = SA_SIGINFO;
-  sigaction(SIGUSR1, &mine, &replaced);
-}
-
-TEST_F(signals, come_through_a_later_handler_that_calls_the_one_it_replaced) {
-  succeeds([] {
-    install(SIGUSR1, &handler);
-    auto c = make_chan<int>(1);
-    signal::notify(c, {SIGUSR1});
-    put_above();
-    raise(SIGUSR1);
-    bool good = received(c) == SIGUSR1 && handled == 1;
-    // It stays, and so does what it calls.
-    signal::stop(c);
-    raise(SIGUSR1);
-    good = good && handled == 2 && now(SIGUSR1).sa_sigaction == &above;
-    // Above it anew: once each.
-    signal::notify(c, {SIGUSR1});
-    raise(SIGUSR1);
-    return good && received(c) == SIGUSR1 && handled == 3 && nothing_in(c);
-  });
-}
-
-TEST_F(signals, do_not_reach_listeners_past_a_later_handler_that_keeps_them) {
-  succeeds([] {
-    auto c = make_chan<int>(1);
-    signal::notify(c, {SIGUSR1});
-    install(SIGUSR1, &handler);
-    raise(SIGUSR1);
-    passed_on();
-    bool good = nothing_in(c) && handled == 1;
-    signal::stop(c);
-    return good && now(SIGUSR1).sa_handler == &handler;
-  });
-}
-
-TEST_F(signals, quit_shows_no_goroutines_to_who_listens) {
-  EXPECT_EXIT(run([] {
-                auto c = make_chan<int>(1);
-                signal::notify(c, {SIGQUIT});
-                raise(SIGQUIT);
-                if (received(c) != SIGQUIT) test::finish(false);
-                signal::stop(c);
-                raise(SIGQUIT);
-                runnel::select();
-              }),
-              test::exits_with_2, "^SIGQUIT: quit\n");
-}
-
-TEST_F(signals, quit_shows_goroutines_if_listening_ended_within_a_run) {
-  EXPECT_EXIT(
-      {
-        auto c = make_chan<int>(1);
-        signal::notify(c, {SIGQUIT});
-        run([&] {
-          signal::stop(c);
-          raise(SIGQUIT);
-          runnel::select();
-        });
-      },
-      test::exits_with_2, "^SIGQUIT: quit\n");
-}
-
-TEST_F(signals, of_faults_are_faults) {
-  if (test::sanitized) GTEST_SKIP() << "the sanitizer reports faults itself";
-  EXPECT_EXIT(
-      {
-        auto c = make_chan<int>(8);
-        signal::notify(c);
-        run([] {
-          volatile int* nowhere = nullptr;
-          *nowhere = 1;
-        });
-      },
-      test::exits_with_2, "fatal error: SIGSEGV");
-  EXPECT_EXIT(
-      {
-        auto c = make_chan<int>(8);
-        signal::notify(c);
-        run([] { std::abort(); });
-      },
-      test::exits_with_2, "fatal error: SIGABRT");
-}
-
-TEST_F(signals, do_not_keep_running_goroutines_from_being_shown) {
-  succeeds([] {
-    auto c = make_chan<int>(1);
-    signal::notify(c, {SIGURG});
-    return run({.max_procs = 2}, [&] {
-      std::atomic<bool> over{false};
-      runnel::go([&] {
-        while (!over.load(std::memory_order_relaxed)) {
-        }
-      });
-      std::string all = runnel::debug::stacks();
-      over = true;
-      return all.find("handles SIGURG") == std::string::npos &&
-             all.find("does not answer") == std::string::npos && nothing_in(c);
-    });
-  });
-}
-
-TEST_F(signals, end_the_child_of_a_fork_as_ever) {
-  succeeds([] {
-    auto c = make_chan<int>(1);
-    signal::notify(c, {SIGTERM});
-    pid_t child = fork();
-    if (child == 0) {
-      raise(SIGTERM);
-      _exit(7);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && nothing_in(c);
-  });
-}
-
 TEST_F(signals, ignored_are_lost_until_reset) {
   succeeds([] {
     install(SIGUSR1, &handler);
@@ -493,67 +278,6 @@ TEST_F(signals, have_names) {
   EXPECT_EQ(signal::name(SIGINT), "interrupt");
   EXPECT_EQ(signal::name(SIGTERM), "terminated");
   EXPECT_EQ(signal::name(40), "signal 40");
-}
-
-TEST_F(signals, cancel_a_context_and_are_its_cause) {
-  succeeds([] {
-    return run([] {
-      auto ctx = signal::notify_context(runnel::background(), {SIGINT, SIGTERM});
-      if (ctx.err()) return false;
-      raise(SIGTERM);
-      if (!ctx.done().recv_for(10s) && ctx.err() != runnel::context_errc::canceled) return false;
-      raise(SIGTERM);  // still listened for
-      passed_on();
-      try {
-        std::rethrow_exception(ctx.cause());
-      } catch (const signal::signal_error& e) {
-        return e.signal() == SIGTERM && std::string(e.what()) == "terminated signal received";
-      }
-    });
-  });
-}
-
-TEST_F(signals, end_the_program_once_their_context_is_stopped) {
-  EXPECT_EXIT(run([] {
-                auto ctx = signal::notify_context(runnel::background(), {SIGTERM});
-                ctx.stop();
-                if (ctx.err() != runnel::context_errc::canceled) test::finish(false);
-                raise(SIGTERM);
-                test::finish(false);
-              }),
-              testing::KilledBySignal(SIGTERM), "");
-}
-
-TEST_F(signals, may_stop_their_context_from_its_own_callback) {
-  succeeds([] {
-    auto ctx = signal::notify_context(runnel::background(), {SIGUSR1});
-    std::atomic<bool> called{false};
-    std::stop_callback react(ctx.stop_token(), [&] {
-      ctx.stop();
-      called = true;
-    });
-    raise(SIGUSR1);
-    passed_on();
-    return called.load() && now(SIGUSR1).sa_handler == SIG_DFL;
-  });
-}
-
-TEST_F(signals, leave_a_context_alone_whose_parent_was_cancelled) {
-  succeeds([] {
-    return run([] {
-      auto [parent, cancel] = runnel::with_cancel(runnel::background());
-      auto ctx = signal::notify_context(parent, {SIGUSR1});
-      cancel();
-      ctx.done().recv();
-      raise(SIGUSR1);
-      passed_on();
-      try {
-        std::rethrow_exception(ctx.cause());
-      } catch (const std::system_error& e) {
-        return e.code() == runnel::context_errc::canceled;
-      }
-    });
-  });
 }
 
 }  // namespace
