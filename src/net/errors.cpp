@@ -31,6 +31,7 @@ class own_category final : public std::error_category {
       case errc::host_not_found: return "no such host";
       case errc::lookup_failed: return "temporary failure in name resolution";
       case errc::canceled: return "operation was canceled";
+      case errc::not_ready: return "ended before it was ready";
     }
     return "unknown error";
   }

@@ -32,6 +32,8 @@ struct server_options {
   duration write_timeout = std::chrono::seconds(30);
   // How long a connection stays open for the next request.
   duration idle_timeout = std::chrono::minutes(2);
+  // How long, from shutdown on, a connection without a request stays open for one more.
+  duration drain_timeout = std::chrono::seconds(1);
   // More is answered with 431.
   std::size_t max_header_bytes = 64 << 10;
   // More is errc::too_large for request::read; request::body makes 413 of it.
@@ -60,9 +62,15 @@ class server {
   // goroutine of its own.
   std::error_code serve(const net::listener& on);
 
-  // Accepts who has connected already, and no more; closes connections without a request, and waits for the others until
-  // the context ends: no error; or then closes them and returns the context's error. Their last answers say "Connection: close".
-  // May be called again, and while serve was not called yet: it returns at once then.
+  // Accepts who has connected already, and no more; lets requests finish until the context ends: no error; or then closes all
+  // connections and returns the context's error. Every answer from then on says "Connection: close". May be called again, and
+  // while serve was not called yet: it returns at once then.
+  //
+  // HTTP/1.1 cannot tell a client that its idle connection is about to be closed, except in an answer: a request that crosses with
+  // the end of the connection fails. So idle connections are not closed at once; each may send one more request, and
+  // gets its answer. One that stays silent for the drain_timeout is closed, as it would be after the idle_timeout, first in our
+  // direction: a client that has just sent something finds an orderly end without an answer, after which it may try again elsewhere,
+  // and no reset. How long clients may be silent before they must reckon with that is the drain_timeout's choice.
   std::error_code shutdown(const context& ctx);
   // Closes listeners and connections at once, and waits for nobody. Handlers find their context cancelled.
   void close();

@@ -25,6 +25,7 @@ enum class errc {
   host_not_found,   // the name does not exist
   lookup_failed,    // the name could not be looked up; another time perhaps
   canceled,         // the context has ended
+  not_ready,        // a successor ended before it was ready
 };
 std::error_condition make_error_condition(errc e) noexcept;
 const std::error_category& error_category() noexcept;

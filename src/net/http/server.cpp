@@ -128,6 +128,9 @@ std::error_code server::shutdown(const context& ctx) {
   std::shared_ptr<impl> self = impl_;
   {
     std::lock_guard hold(self->mu);
+    if (!self->draining.load()) {
+      self->idle_until = std::chrono::steady_clock::now() + self->options.drain_timeout;
+    }
     self->draining.store(true);
     // Those who are in the backlog have been let in as far as they know.
     time_point until = std::chrono::steady_clock::now() + last_accepts;

@@ -22,7 +22,10 @@ time_point now() noexcept { return std::chrono::steady_clock::now(); }
 void server_connection::run() {
   while (read_head()) {
     serve_one();
-    if (close_) break;
+    if (!close_) continue;
+    // Whoever does not expect the end may have sent more: a reset would destroy the answer.
+    if (!broken_ && !head_.close && server_.draining.load()) linger();
+    break;
   }
   std::ignore = conn_.close();
 }
@@ -43,7 +46,9 @@ void server_connection::read_within(duration limit) noexcept {
 void server_connection::drain_locked() noexcept {
   state s = state_.load();
   if (s == state::active) return;
-  conn_.set_read_deadline(s == state::fresh ? now() + fresh_grace : time_point::min());
+  time_point until = server_.idle_until;
+  if (s == state::fresh) until = std::max(until, now() + fresh_grace);
+  conn_.set_read_deadline(until);
 }
 
 bool server_connection::wait_for_request() {
@@ -59,6 +64,7 @@ bool server_connection::wait_for_request() {
   if (!n && server_.draining.load() && n.error() == net::errc::timed_out) {
     read_by(now() + last_look);
     n = in_.fill();
+    if (!n) linger();
   }
   if (!n || *n == 0) return false;
   state_.store(state::active);

@@ -33,6 +33,7 @@ struct server_core {
   mutex mu;
   std::atomic<bool> draining{false};
   bool closed = false;
+  time_point idle_until{};  // set with draining: how long idle connections may stay
   std::vector<net::listener> listeners;
   server_connection* first = nullptr;
   wait_group running;  // connections, and accepting them
