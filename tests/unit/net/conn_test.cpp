@@ -187,7 +187,7 @@ TEST_P(conn_test, what_the_kernel_cannot_send_from_is_copied_or_an_error) {
 
 // SIGPIPE would end the process.
 TEST_P(conn_test, to_one_who_is_gone_nothing_raises_sigpipe) {
-  ASSERT_NE(signal(SIGPIPE, SIG_DFL), SIG_IGN);
+  ASSERT_NE(::signal(SIGPIPE, SIG_DFL), SIG_IGN);
   run_here([] {
     int file = file_of(some_text(1 << 20));
     for (bool by_file : {true, false}) {
