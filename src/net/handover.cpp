@@ -247,7 +247,11 @@ result<pid_t> start_successor(const context& ctx, std::span<const named_listener
   if (child < 0) return failed(failure::of(error));
 
   auto heard = make_chan<std::string>(1);
-  go([from, heard] { heard.send(hear(from->fd)); });
+  go([from = std::move(from), heard]() mutable {
+    std::string all = hear(from->fd);
+    from.reset();  // before anybody goes on
+    heard.send(std::move(all));
+  });
   std::optional<std::string> said;
   if (select(recv(heard, said), recv(ctx.done())) == 1) {
     kill(child, SIGKILL);

@@ -86,7 +86,7 @@ struct runtime {
   // Signals: sched/signal_catcher.h, lang/signal.cpp
   std::atomic<signal_catcher*> signals{nullptr};
   std::atomic<void*> signal_listeners{nullptr};
-  std::atomic<int> signal_tid{0};       // of the thread that tells them
+  std::atomic<int> signal_tid{0};            // of the thread that tells them
   std::atomic<bool> signals_awaited{false};  // somebody listens: who waits may yet be woken
 
   std::atomic<void*> net_errors{nullptr};  // net/errors.cpp: what operations' errors are called

@@ -367,7 +367,8 @@ left_over run_for(runnel::duration time, std::uint64_t seed, const address_of& h
     auto [servers_over, end_servers] = runnel::with_cancel(runnel::background());
     auto [over, end] = runnel::with_timeout(runnel::background(), time);
     runnel::wait_group clients, servers;
-    servers.go([&, over = servers_over] { serve_http(http_at, random_source(seed), over, t); });
+    servers.go(
+        [&, over = servers_over, seed] { serve_http(http_at, random_source(seed), over, t); });
     servers.go([&] { serve_echo(echo_on); });
     using kind = void (*)(world&, random_source&);
     for (kind each : {&keep_alive, &half_close, &slow_reader, &post, &impatient, &dropper,

@@ -245,6 +245,7 @@ TEST_F(signals, reset_reach_nobody) {
 }
 
 TEST_F(signals, awaited_by_all_are_no_deadlock) {
+  if (test::has_tsan) GTEST_SKIP() << "it calls handlers late, and not while a thread sleeps";
   succeeds([] {
     auto c = make_chan<int>(1);
     signal::notify(c, {SIGALRM});
