@@ -10,12 +10,12 @@
 
 #include <runnel/net.h>
 #include <runnel/runnel.h>
+#include <runnel/signal.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -117,7 +117,9 @@ bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 20 && !text.starts_with('/') && !text.contains(' ');
 }
 
-void attend(room& here, const net::conn& client) {
+void attend(room& here, const runnel::context& open, const net::conn& client) {
+  const auto stop = runnel::after_func(open, [client] { std::ignore = client.close(); });
+  const runnel::defer at_end(stop);
   line_reader lines(client);
   std::optional<std::string> name;
   std::optional<runnel::chan<line>> heard;
@@ -155,7 +157,7 @@ void attend(room& here, const net::conn& client) {
   writer.wait();
 }
 
-int listen_and_serve(room& here, const std::string& address) {
+int listen_and_serve(const std::string& address) {
   auto listener = net::listen("tcp", address);
   if (!listener) {
     std::fprintf(stderr, "chat: %s\n", listener.error().message().c_str());
@@ -163,13 +165,19 @@ int listen_and_serve(room& here, const std::string& address) {
   }
   std::printf("%s\n", listener->addr().to_string().c_str());
   std::fflush(stdout);
+  const auto open = runnel::signal::notify_context(runnel::background(), {SIGINT, SIGTERM});
+  runnel::after_func(open, [listener = *listener] { listener.close(); });
+  room here;
+  runnel::wait_group members;
   for (;;) {
     auto client = listener->accept();
     if (!client) {
+      members.wait();
+      if (client.error() == net::errc::closed) return 0;
       std::fprintf(stderr, "chat: %s\n", client.error().message().c_str());
       return 1;
     }
-    runnel::go([&here, client = std::move(*client)] { attend(here, client); });
+    members.go([&, client = std::move(*client)] { attend(here, open, client); });
   }
 }
 
@@ -182,6 +190,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "chat: want one address to listen at\n%s", usage);
     return 2;
   }
-  room here;  // goroutines use it until run returns
-  return runnel::run(listen_and_serve, std::ref(here), std::string(first));
+  return runnel::run(listen_and_serve, std::string(first));
 }

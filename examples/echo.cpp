@@ -5,10 +5,12 @@
 //
 // Shows the shape of every server: a loop that accepts, a goroutine to each connection, reads and
 // writes that look as if they blocked. Waiting costs no thread: ten thousand silent clients are ten
-// thousand parked goroutines. Errors are values that say what was tried, and at which address.
+// thousand parked goroutines. Errors are values that say what was tried, and at which address. After
+// ^C nobody is accepted, and who is connected is served to the end; a second one ends the program.
 
 #include <runnel/net.h>
 #include <runnel/runnel.h>
+#include <runnel/signal.h>
 
 #include <array>
 #include <chrono>
@@ -52,11 +54,16 @@ outcome echo(const net::conn& client) {
   }
 }
 
+// Until the listener is closed, and all clients have what they want.
 std::error_code serve(const net::listener& listener) {
+  runnel::wait_group clients;
   for (std::size_t number = 1;; ++number) {
     auto client = listener.accept();
-    if (!client) return client.error();
-    runnel::go([number, client = std::move(*client)] {
+    if (!client) {
+      clients.wait();
+      return client.error();
+    }
+    clients.go([number, client = std::move(*client)] {
       std::fprintf(stderr, "%zu: connected\n", number);
       const outcome end = echo(client);
       std::fprintf(stderr, "%zu: %zu bytes, %s\n", number, end.bytes,
@@ -74,7 +81,13 @@ int listen_and_serve(const std::string& address) {
   }
   std::printf("%s\n", listener->addr().to_string().c_str());
   std::fflush(stdout);
+  const auto interrupted = runnel::signal::notify_context(runnel::background(), {SIGINT, SIGTERM});
+  runnel::after_func(interrupted, [interrupted, listener = *listener] {
+    interrupted.stop();
+    listener.close();
+  });
   const std::error_code why = serve(*listener);
+  if (why == net::errc::closed) return 0;
   std::fprintf(stderr, "echo: %s\n", why.message().c_str());
   return 1;
 }

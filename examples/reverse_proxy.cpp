@@ -5,10 +5,12 @@
 //
 // Shows a handler that is a client, too: bodies pass through it both ways piece by piece, so large
 // ones need no memory and slow ones arrive as they are made. The context ties both sides together:
-// if the client goes away, or the backend falls silent, the other side is let go.
+// if the client goes away, or the backend falls silent, the other side is let go. After ^C requests
+// in flight are finished first.
 
 #include <runnel/http.h>
 #include <runnel/runnel.h>
+#include <runnel/signal.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +19,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <string>
@@ -156,9 +159,17 @@ int serve(const std::string& address, const std::vector<std::string>& backends) 
   proxy through(backends);
   http::server server({.max_body_bytes = std::numeric_limits<std::uint64_t>::max()});
   server.handle("/", [&](http::request& req, http::response& res) { through(req, res); });
-  const std::error_code why = server.serve(*listener);
-  std::fprintf(stderr, "reverse_proxy: %s\n", why.message().c_str());
-  return 1;
+  const auto interrupted = runnel::signal::notify_context(runnel::background(), {SIGINT, SIGTERM});
+  auto failed = runnel::make_chan<std::error_code>(1);
+  runnel::go([&, failed] { failed.send(server.serve(*listener)); });
+  std::optional<std::error_code> why;
+  if (runnel::select(runnel::recv(failed, why), runnel::recv(interrupted.done())) == 0) {
+    std::fprintf(stderr, "reverse_proxy: %s\n", why->message().c_str());
+    return 1;
+  }
+  interrupted.stop();  // a second ^C ends the program at once
+  auto [limit, cancel] = runnel::with_timeout(runnel::background(), silence_max);
+  return server.shutdown(limit) ? 1 : 0;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 """The example chat: chat_test.py CHAT."""
 
 import shutil
+import signal
 import sys
 import unittest
 
@@ -81,6 +82,13 @@ class Chat(example.Usage, unittest.TestCase):
         bob.send(b"x" * 2500 + b"\n")
         self.assertEqual(ann.until(b"x\nbob: " + b"x" * 500 + b"\n"),
                          (b"bob: " + b"x" * 1000 + b"\n") * 2 + b"bob: " + b"x" * 500 + b"\n")
+
+    def test_everybody_leaves_when_it_is_interrupted(self):
+        ann, nobody = self.enter("ann"), self.enterContext(self.server.connect())
+        nobody.until(b"Your name? ")
+        self.server.process.send_signal(signal.SIGTERM)
+        self.assertEqual((ann.rest(), nobody.rest()), (b"", b""))
+        self.assertEqual(self.server.process.wait(example.PATIENCE), 0)
 
     def test_shows_out_who_takes_nothing(self):
         talker, slow = self.enter("talker"), self.enter("slow")

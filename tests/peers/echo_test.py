@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import threading
 import unittest
 
 import example
-from example import Peer, Server, run
+from example import PATIENCE, Peer, Server, run
 
 ECHO = sys.argv[1]
 
@@ -57,11 +58,29 @@ class Echo(example.Usage, unittest.TestCase):
             other.close_write()
             self.assertEqual(other.rest(), b"still there")
 
+    def test_serves_who_is_connected_after_it_was_interrupted(self):
+        with self.server.connect() as client:
+            client.send(b"before")
+            client.until(b"before")
+            self.server.process.send_signal(signal.SIGINT)
+            self.server.wait_until_it_does_not_listen()
+            client.send(b" and after")
+            client.close_write()
+            self.assertEqual(client.rest(), b" and after")
+        self.assertEqual(self.server.process.wait(PATIENCE), 0)
+
+    def test_ends_at_once_when_interrupted_twice(self):
+        with self.server.connect():
+            self.server.process.send_signal(signal.SIGINT)
+            self.server.wait_until_it_does_not_listen()
+            self.server.process.send_signal(signal.SIGINT)
+            self.assertEqual(self.server.process.wait(PATIENCE), -signal.SIGINT)
+
     def test_serves_a_unix_socket(self):
         with tempfile.TemporaryDirectory() as folder, Server(ECHO, f"{folder}/socket") as server:
             self.assertEqual(server.address, f"{folder}/socket")
             connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(example.PATIENCE)
+            connection.settimeout(PATIENCE)
             connection.connect(server.address)
             with Peer(connection) as client:
                 client.send(b"by path")

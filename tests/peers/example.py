@@ -39,6 +39,11 @@ class Server:
     def connect(self):
         return connect(self.port)
 
+    def wait_until_it_does_not_listen(self):
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self.connect().close()
+
 
 def connect(port):
     return Peer(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))

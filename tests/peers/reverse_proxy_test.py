@@ -5,6 +5,7 @@ import http.client
 import os
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -154,6 +155,22 @@ class ReverseProxy(example.Usage, unittest.TestCase):
                 self.assertEqual(asked.get(timeout=PATIENCE), path)
                 go(client)
                 self.assertIn(ended.get(timeout=PATIENCE), (b"", b"half"))
+
+    def test_finishes_what_is_in_flight_after_it_was_interrupted(self):
+        asked, go_on = threading.Event(), threading.Event()
+        def answer(to):
+            asked.set()
+            go_on.wait(PATIENCE)
+            to.send(200, b"finished")
+        proxy = self.proxy(self.backend(answer))
+        with proxy.connect() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertTrue(asked.wait(PATIENCE))
+            proxy.process.send_signal(signal.SIGTERM)
+            proxy.wait_until_it_does_not_listen()
+            go_on.set()
+            self.assertTrue(client.rest().endswith(b"\r\n\r\nfinished"))
+        self.assertEqual(proxy.process.wait(PATIENCE), 0)
 
     def test_heads_and_redirections_pass(self):
         def answer(to):
