@@ -2,8 +2,10 @@
 # needs none of them. They are linked by the programs that use the part, and by no others (--as-needed).
 
 set(RUNNEL_HTTP AUTO CACHE STRING "HTTP, with libhttp-parser: ON, OFF, or AUTO (if it is there)")
+set(RUNNEL_HTTP2 AUTO CACHE STRING "HTTP/2, with nghttp2: ON, OFF, or AUTO (if it is there)")
 set(RUNNEL_ZLIB AUTO CACHE STRING "Compressed HTTP, with zlib: ON, OFF, or AUTO (if it is there)")
 set_property(CACHE RUNNEL_ZLIB PROPERTY STRINGS AUTO ON OFF)
+set_property(CACHE RUNNEL_HTTP2 PROPERTY STRINGS AUTO ON OFF)
 set_property(CACHE RUNNEL_HTTP PROPERTY STRINGS AUTO ON OFF)
 
 # runnel_package(<option> <what> <package> <header> <library> <result>): result is the library's name, or empty.
@@ -26,6 +28,12 @@ endfunction()
 
 runnel_package(RUNNEL_HTTP "HTTP" libhttp-parser-dev http_parser.h http_parser runnel_http_parser)
 runnel_package(RUNNEL_ZLIB "gzip" zlib1g-dev zlib.h z runnel_zlib)
+# A version of HTTP that is built with the other, or not at all.
+if(runnel_http_parser)
+  runnel_package(RUNNEL_HTTP2 "HTTP/2" libnghttp2-dev nghttp2/nghttp2.h nghttp2 runnel_nghttp2)
+else()
+  set(runnel_nghttp2 "")
+endif()
 
 # Libraries that only the example of that name and its tests use: the target runnel_guest_<name>, if the library is there.
 function(runnel_guest name package header library)

@@ -19,6 +19,13 @@ constexpr std::size_t record_max = 16 << 10;
 constexpr std::size_t send_at = 64 << 10;  // so much is made at most before it is sent
 constexpr std::int64_t last_words_ns = 100'000'000;
 
+std::string selected_protocol(SSL* ssl) {
+  const unsigned char* protocol = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl, &protocol, &size);
+  return {reinterpret_cast<const char*>(protocol), size};
+}
+
 }  // namespace
 
 tls_stream::tls_stream(conn over, std::shared_ptr<const tls_context::impl> how,
@@ -148,9 +155,12 @@ std::error_code tls_stream::handshake() {
     if (now.failed) return now.failed;
     if (now.at_end) return of_tls(tls_errc::truncated);
     if (unsent) return unsent;
-    if (!now.wants_bytes) return {};
+    if (!now.wants_bytes) break;
     if (std::error_code failed = receive(now.seen)) return failed;
   }
+  std::lock_guard hold(state_);
+  protocol_ = selected_protocol(ssl_.get());
+  return {};
 }
 
 result<std::size_t> tls_stream::read(std::span<std::byte> into) {
@@ -271,10 +281,7 @@ tls_state tls_stream::state() {
   tls_state found;
   found.version = SSL_get_version(ssl);
   if (const char* cipher = SSL_get_cipher_name(ssl)) found.cipher = cipher;
-  const unsigned char* protocol = nullptr;
-  unsigned size = 0;
-  SSL_get0_alpn_selected(ssl, &protocol, &size);
-  if (size != 0) found.protocol.assign(reinterpret_cast<const char*>(protocol), size);
+  found.protocol = selected_protocol(ssl);
   if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) {
     found.server_name = name;
   }

@@ -45,6 +45,7 @@ class tls_stream final : public detail::stream {
   endpoint local() const override { return over_.local(); }
   endpoint remote() const override { return over_.remote(); }
   int fd() const noexcept override { return over_.fd(); }
+  std::string_view protocol() const noexcept override { return protocol_; }
   std::error_code set_option(int level, int option, int value) override {
     return over().set_option(level, option, value);
   }
@@ -76,7 +77,8 @@ class tls_stream final : public detail::stream {
 
   const conn over_;
   const std::shared_ptr<const tls_context::impl> how_;
-  std::string name_;  // for messages: the other end
+  std::string name_;      // for messages: the other end
+  std::string protocol_;  // set by the handshake
 
   mutex writing_;    // whole writes
   mutex sending_;    // to the network

@@ -16,6 +16,8 @@ enum class errc {
   content_length,      // a handler wrote more than the Content-Length that it announced
   bad_url,             // no URL, or one of a scheme that is not supported
   too_many_redirects,  // more than the client follows
+  stream_reset,        // HTTP/2: the other end has given up this request or answer
+  going_away,  // HTTP/2: the other end has closed the connection, or this end has, for what it sent
 };
 const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(errc e) noexcept {

@@ -47,7 +47,10 @@ class request {
   std::string_view raw_query() const noexcept { return query_; }
   // "example.org:8080"; "" is possible with HTTP/1.0.
   std::string_view host() const noexcept { return host_; }
-  int version_minor() const noexcept { return minor_; }  // HTTP/1.x
+  // "HTTP/1.1", "HTTP/2.0"
+  std::string_view proto() const noexcept;
+  int version_major() const noexcept { return major_; }
+  int version_minor() const noexcept { return minor_; }
 
   // The first value of a parameter, decoded; "" where there is none.
   std::string query(std::string_view name) const;
@@ -91,6 +94,7 @@ class request {
   std::string_view query_;
   std::string_view host_;
   std::string_view pattern_;
+  int major_ = 1;
   int minor_ = 1;
   std::span<const field> fields_;
   std::optional<std::uint64_t> content_length_;

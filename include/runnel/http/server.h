@@ -1,5 +1,6 @@
 #pragma once
-// A server of HTTP/1.1.
+// A server of HTTP/1.1 and, where Runnel is built with nghttp2, HTTP/2: over TLS if both ends choose it, and over plain
+// connections to clients that begin with it ("prior knowledge").
 //
 //   http::server s;
 //   s.handle("GET /hello/{name}", [](http::request& req, http::response& res) {
@@ -9,6 +10,7 @@
 //   auto why = s.serve(*listener);   // until s.shutdown(ctx): http::errc::server_closed
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -18,6 +20,7 @@
 #include "runnel/http/mux.h"
 #include "runnel/http/request.h"
 #include "runnel/http/response.h"
+#include "runnel/net/conn.h"
 #include "runnel/net/listener.h"
 
 namespace runnel::http {
@@ -38,12 +41,18 @@ struct server_options {
   std::size_t max_header_bytes = 64 << 10;
   // More is errc::too_large for request::read; request::body makes 413 of it.
   std::uint64_t max_body_bytes = 32 << 20;
+  // HTTP/2: requests under way on one connection.
+  std::uint32_t max_concurrent_streams = 250;
+  // For https: makes of a connection that was accepted one that is secure. With net::tls_server, of runnel::tls:
+  //   [tls](const net::conn& c) { return net::tls_server(c, tls); }
+  // HTTP/2 is spoken if the handshake chooses it: tls_config{.protocols = {"h2", "http/1.1"}}.
+  std::function<result<net::conn>(const net::conn&)> handshake = nullptr;
   // Gets what went wrong in handlers, with line ends; any thread, several at a time. Default: to standard error.
   std::function<void(std::string_view)> log = nullptr;
 };
 
-// Each connection has a goroutine, on which its requests run one after another. handle and use: before serve. The others: any
-// thread. What handlers refer to has to live as long as the server.
+// Each connection has a goroutine, on which its requests run one after another; of HTTP/2, each on one of its own. handle and
+// use: before serve. The others: any thread. What handlers refer to has to live as long as the server.
 class server {
  public:
   explicit server(server_options options = {});

@@ -29,6 +29,7 @@ class stream {
   virtual endpoint local() const = 0;
   virtual endpoint remote() const = 0;
   virtual int fd() const noexcept = 0;
+  virtual std::string_view protocol() const noexcept { return {}; }
   // Of the socket: setsockopt with an int.
   virtual std::error_code set_option(int level, int option, int value);
 };
@@ -98,6 +99,9 @@ class conn {
   endpoint remote() const { return stream_->remote(); }
   // The socket, which must not be closed or made blocking; -1 once closed. It may be closed by others at any time.
   int fd() const noexcept { return stream_->fd(); }
+
+  // What both ends have agreed to speak, by TLS's ALPN: "h2"; "": nothing. As long as the connection exists.
+  std::string_view protocol() const noexcept { return stream_->protocol(); }
 
   // TCP alone, others: std::errc::operation_not_supported. Whether small writes are sent at once (the default), and after what
   // silence, in whole seconds, the other end is asked whether it is still there (15 s by default; zero: never).

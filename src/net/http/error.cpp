@@ -23,6 +23,8 @@ class own_category final : public std::error_category {
       case errc::content_length: return "http: wrote more than the declared Content-Length";
       case errc::bad_url: return "http: invalid or unsupported URL";
       case errc::too_many_redirects: return "http: stopped after 10 redirects";
+      case errc::stream_reset: return "http: stream reset by the other end";
+      case errc::going_away: return "http: connection closed";
     }
     return "http: unknown error";
   }

@@ -55,6 +55,7 @@ struct message_head {
   std::string_view method;
   std::string_view target;
   int status = 0;
+  int major = 1;
   int minor = 1;
   std::vector<field> fields;
   std::string_view host;

@@ -63,6 +63,11 @@ std::string request::path_value(std::string_view wildcard) const {
   return value;
 }
 
+std::string_view request::proto() const noexcept {
+  if (major_ == 2) return "HTTP/2.0";
+  return minor_ == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 std::string_view request::header(std::string_view name) const noexcept {
   for (const field& f : fields_) {
     if (same_name(f.name, name)) return f.value;
@@ -105,6 +110,7 @@ bool request_access::describe(request& req, const message_head& head,
   req.method_ = head.method;
   req.target_ = head.target;
   req.host_ = head.host;
+  req.major_ = head.major;
   req.minor_ = head.minor;
   req.fields_ = head.fields;
   req.content_length_ = head.content_length;

@@ -19,7 +19,7 @@ time_point now() noexcept { return std::chrono::steady_clock::now(); }
 
 }  // namespace
 
-void server_connection::run() {
+server_connection::ending server_connection::run() {
   while (read_head()) {
     serve_one();
     if (!close_) continue;
@@ -27,7 +27,9 @@ void server_connection::run() {
     if (!broken_ && !head_.close && server_.draining.load()) linger();
     break;
   }
+  if (preface_) return ending::preface;
   std::ignore = conn_.close();
+  return ending::closed;
 }
 
 void server_connection::read_by(time_point when) noexcept {
@@ -97,6 +99,14 @@ bool server_connection::read_head() {
   }
   if (in_.room() < buffer_spare) in_.reserve(in_.pending().size() + buffer_spare);
   std::string_view text = in_.pending().substr(scanner.begin(), scanner.end() - scanner.begin());
+#if RUNNEL_HTTP2
+  // What follows, too, is of another protocol.
+  if (first_ && text == "PRI * HTTP/2.0\r\n\r\n") {
+    preface_ = true;
+    return false;
+  }
+#endif
+  first_ = false;
   in_.consume(scanner.end());
   in_.keep();
   if (fault why = parse_request(text, head_); why != fault::none) {
@@ -156,38 +166,9 @@ void server_connection::serve_one() {
 }
 
 void server_connection::call_handler() {
-  try {
-    server_.root(req_, res_);
-  } catch (...) {
-    std::exception_ptr thrown = std::current_exception();
-    if (runnel::detail::is_goexit(thrown)) throw;
-    after_exception(thrown);
-  }
+  if (!server_.answer(req_, res_, this)) broken_ = true;
   if (broken_) return;
   if (response_access::finish(res_)) broken_ = true;
-}
-
-void server_connection::after_exception(const std::exception_ptr& thrown) {
-  int status = 500;
-  std::string text;
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const abort_handler&) {
-    broken_ = true;
-    return;
-  } catch (const status_error& e) {
-    status = e.status();
-    text = e.what();
-  } catch (...) {
-    server_.log("http: panic serving " + conn_.remote().to_string(), thrown);
-  }
-  if (res_.head_sent()) {
-    // The client must not take what there is for the whole.
-    broken_ = true;
-    return;
-  }
-  response_access::reset(res_, this);
-  res_.error(status, text);
 }
 
 // The next request begins after the body of this one. False: it cannot be had.

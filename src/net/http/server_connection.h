@@ -19,18 +19,20 @@
 
 namespace runnel::http {
 
-class server_connection final : public detail::request_source, public detail::response_sink {
+class server_connection final : public served_connection,
+                                public detail::request_source,
+                                public detail::response_sink {
  public:
   server_connection(server_core& server, net::conn c) noexcept
       : server_(server), conn_(std::move(c)), in_(conn_) {}
-  void run();
+  // preface: the client wants HTTP/2, and nothing was answered. Otherwise the connection is closed.
+  enum class ending { closed, preface };
+  ending run();
+  std::string_view unread() const noexcept { return in_.pending(); }
 
-  // Under the server's lock: one without a request shall go.
-  void drain_locked() noexcept;
-  void close() noexcept { std::ignore = conn_.close(); }
-
-  server_connection* prev = nullptr;
-  server_connection* next = nullptr;
+  // One without a request shall go.
+  void drain_locked() noexcept override;
+  void close() noexcept override { std::ignore = conn_.close(); }
 
  private:
   enum class state { fresh, idle, active };
@@ -39,7 +41,6 @@ class server_connection final : public detail::request_source, public detail::re
   bool read_head();
   void serve_one();
   void call_handler();
-  void after_exception(const std::exception_ptr& thrown);
   void reject(int status);
   bool finish_body();
   void linger();
@@ -77,8 +78,10 @@ class server_connection final : public detail::request_source, public detail::re
   response res_;
   std::string out_;
   std::atomic<state> state_{state::fresh};
-  bool close_ = false;   // after this request
-  bool broken_ = false;  // nothing can be written any more
+  bool first_ = true;     // request
+  bool preface_ = false;  // came instead of it
+  bool close_ = false;    // after this request
+  bool broken_ = false;   // nothing can be written any more
   bool continue_asked_ = false;
   bool body_timed_ = false;  // the deadline of the whole request is set
   bool chunked_ = false;     // the answer
