@@ -27,6 +27,15 @@ const nghttp2_session_callbacks* callbacks::table() {
     nghttp2_session_callbacks* c = nullptr;
     if (nghttp2_session_callbacks_new(&c) != 0) throw std::bad_alloc();
 
+    // PRIORITY is not followed, so nghttp2 does not look at it.
+    nghttp2_session_callbacks_set_on_begin_frame_callback(
+        c, [](nghttp2_session*, const nghttp2_frame_hd* f, void* user) noexcept {
+          if (f->type == NGHTTP2_PRIORITY && f->stream_id == 0) {
+            static_cast<session*>(user)->terminate_locked(NGHTTP2_PROTOCOL_ERROR);
+          }
+          return 0;
+        });
+
     nghttp2_session_callbacks_set_on_begin_headers_callback(
         c, [](nghttp2_session* native, frame f, void* user) noexcept {
           auto& self = *static_cast<session*>(user);

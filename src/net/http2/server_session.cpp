@@ -68,7 +68,6 @@ void server_session::goodbye_locked() noexcept {
   draining_ = true;
   draining_since_ = now();
   nghttp2_submit_shutdown_notice(native_);
-  nghttp2_submit_ping(native_, NGHTTP2_FLAG_NONE, nullptr);
   look_by_locked(draining_since_ + grace);
 }
 
@@ -176,6 +175,9 @@ void server_session::sent_locked(const nghttp2_frame& f) {
     bool own = f.rst_stream.error_code == NGHTTP2_NO_ERROR || (s != nullptr && s->reset_here);
     if (!own) count_reset_locked();
     return;
+  }
+  if (f.hd.type == NGHTTP2_GOAWAY && draining_ && !last_said_) {
+    nghttp2_submit_ping(native_, NGHTTP2_FLAG_NONE, nullptr);
   }
   bool body = f.hd.type == NGHTTP2_DATA || f.hd.type == NGHTTP2_HEADERS;
   if (s == nullptr || !body || (f.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;

@@ -160,11 +160,14 @@ void server_stream::answer() {
 void server_stream::ended_locked() {
   if (ctx_) session_.cancel_later_locked(ctx_->cancel);
   ctx_.reset();
-  // It must not look complete.
+  // All that was announced, though the handler wanted more; otherwise it must not look complete.
+  if (length_left_ == 0u && !why) end_output_locked(nullptr);
   if (!output_ended && !why) {
     session_.reset_locked(*this, NGHTTP2_INTERNAL_ERROR, errc::ended_early);
   }
   discard_input_locked();
+  duration limit = session_.server().options.write_timeout;
+  if (open && has_output() && limit != duration::zero()) session_.look_by_locked(progress + limit);
 }
 
 void server_stream::failed_locked() noexcept {

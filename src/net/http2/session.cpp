@@ -129,12 +129,12 @@ void session::read_some(std::string_view data) {
 }
 
 void session::read_all(std::string_view begun) {
-  if (!begun.empty()) read_some(begun);
   {
     entry e(*this);
-    conn_.set_read_deadline(time_point::max());
+    if (look_at_ == time_point::max() && !ended_) conn_.set_read_deadline(look_at_);
     look_by_locked(look_locked(now()));
   }
+  if (!begun.empty()) read_some(begun);
   auto room = std::make_unique_for_overwrite<char[]>(read_size);
   for (;;) {
     auto n = conn_.read(std::span(room.get(), read_size));

@@ -63,6 +63,8 @@ class session {
   // The stream is given up: nothing more of it is sent or received.
   void reset_locked(stream& s, std::uint32_t code, std::error_code why) noexcept;
   void cancel_later_locked(const cancel_func& cancel) { put_off_.cancelled.push_back(cancel); }
+  // The reader shall look by then whether it is time for something.
+  void look_by_locked(time_point when) noexcept;
   // Nobody uses it any more.
   void release_locked(stream& s) noexcept;
 
@@ -81,8 +83,6 @@ class session {
   void fail_all_locked(std::error_code why) noexcept;
   // The connection is to be closed, after what there is to be written; streams fail then. code: of nghttp2.
   void terminate_locked(std::uint32_t code) noexcept;
-  // The reader shall look by then whether it is time for something.
-  void look_by_locked(time_point when) noexcept;
 
   // All under the lock.
   virtual stream* begins_locked(std::int32_t id) = 0;      // a request
