@@ -1,5 +1,6 @@
 #pragma once
-// A client of HTTP/1.1.
+// A client of HTTP/1.1 and, where Runnel is built with nghttp2, HTTP/2: where TLS chooses it, and by prior knowledge (h2c). Requests to
+// one host then share a connection.
 //
 //   http::client c;
 //   auto answer = c.get(ctx, "http://127.0.0.1:8080/items?n=3");
@@ -39,8 +40,11 @@ struct client_options {
   bool proxy_from_environment = true;
   // For https: connects to "host:port". With net::dial_tls, of runnel::tls:
   //   [](const context& ctx, std::string_view to) { return net::dial_tls(ctx, "tcp", to); }
-  // Without it, https is errc::bad_url.
+  // Without it, https is errc::bad_url. HTTP/2 is spoken if the handshake chooses it:
+  //   net::dial_tls(ctx, "tcp", to, {.protocols = {"h2", "http/1.1"}})
   std::function<result<net::conn>(const context&, std::string_view address)> dial_tls = nullptr;
+  // Of URLs with http: HTTP/2 from the beginning. Not through a proxy.
+  bool h2c = false;
 };
 
 struct client_request {
@@ -58,8 +62,8 @@ struct client_request {
 };
 
 // An answer: its head has come, its body comes as it is read. One goroutine at a time; views are valid while it lives. Dropped
-// before the end of the body, it closes its connection; after it, the connection is kept for others. Moved from, it may
-// only be destroyed or assigned to.
+// before the end of the body, it closes its connection, or by HTTP/2 resets its stream; after it, the connection is kept for
+// others. Moved from, it may only be destroyed or assigned to.
 class client_response {
  public:
   client_response(client_response&&) noexcept;
@@ -89,7 +93,8 @@ class client_response {
 };
 
 // Cheap to copy: copies share the connections that are kept. Any thread. A request that fails on a connection that was kept, before anything
-// was answered, is sent again on a new one if it is idempotent.
+// was answered, is sent again on a new one if it is idempotent; one that an HTTP/2 server has surely not looked at, in any case, unless its
+// body comes from a source that has begun.
 class client {
  public:
   explicit client(const client_options& options = {});

@@ -161,7 +161,12 @@ void server_session::count_reset_locked() noexcept {
 void server_session::came_locked(const nghttp2_frame& f) {
   switch (f.hd.type) {
     case NGHTTP2_SETTINGS: greeted_ = true; break;
-    case NGHTTP2_RST_STREAM: count_reset_locked(); break;
+    case NGHTTP2_RST_STREAM:
+      count_reset_locked();
+      if (void* s = nghttp2_session_get_stream_user_data(native_, f.hd.stream_id)) {
+        static_cast<stream*>(s)->reset_there = true;
+      }
+      break;
     case NGHTTP2_PING:
       if (draining_ && (f.hd.flags & NGHTTP2_FLAG_ACK) != 0) last_goodbye_locked();
       break;

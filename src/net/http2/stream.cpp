@@ -45,7 +45,8 @@ bool is_of_connection(std::string_view name) noexcept {
 
 void stream::clear_locked() noexcept {
   id = 0;
-  open = held = reset_here = input_ended = output_ended = discards_ = deferred_ = false;
+  open = held = reset_here = reset_there = input_ended = output_ended = discards_ = deferred_ =
+      false;
   code = 0;
   why.clear();
   in_at_ = out_at_ = 0;
@@ -94,7 +95,10 @@ void stream::close_locked(std::uint32_t with) noexcept {
   open = false;
   code = with;
   bool whole = with == NGHTTP2_NO_ERROR && input_ended && output_ended && !has_output();
-  if (!whole) fail_locked(errc::stream_reset);
+  if (whole) return;
+  // What nghttp2 has found wrong, nobody but itself has reset.
+  bool faulty = with == NGHTTP2_PROTOCOL_ERROR && !reset_there && !reset_here;
+  fail_locked(faulty ? errc::malformed : errc::stream_reset);
 }
 
 result<std::size_t> stream::read_locked(session::entry& e, std::span<char> into, time_point until) {

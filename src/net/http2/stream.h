@@ -78,8 +78,9 @@ class stream {
   bool open = false;
   bool held = false;
   bool reset_here = false;  // by this end's will
-  std::uint32_t code = 0;   // with which it was closed
-  std::error_code why;      // it has failed
+  bool reset_there = false;
+  std::uint32_t code = 0;  // with which it was closed
+  std::error_code why;     // it has failed
   bool input_ended = false;
   bool output_ended = false;         // the queue is all there is
   bool stops_when_answered = false;  // no more is sent once all has come

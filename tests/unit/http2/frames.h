@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <nghttp2/nghttp2.h>
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,6 +44,8 @@ inline std::string number(std::uint64_t value, int bytes) {
   while (bytes-- > 0) text += static_cast<char>(value >> (8 * bytes) & 255);
   return text;
 }
+
+inline std::string number_of(std::uint32_t value) { return number(value, 4); }
 
 inline std::string frame(std::uint8_t kind, int flags, std::uint32_t id, std::string_view payload) {
   return number(payload.size(), 3) + number(kind, 1) + number(static_cast<unsigned>(flags), 1) +
@@ -123,23 +127,16 @@ struct answer {
   }
 };
 
-class frame_peer {
+// One end of a connection.
+class frame_stream {
  public:
-  explicit frame_peer(const serving& to, bool greet = true, std::string_view own_settings = {})
-      : peer_(to) {
-    nghttp2_hd_inflate_new(&inflater_);
-    // The server's settings are in force at once.
-    if (greet) {
-      say(std::string(preface) + frame(settings, none, 0, own_settings) +
-          frame(settings, ack, 0, ""));
-    }
-  }
-  ~frame_peer() { nghttp2_hd_inflate_del(inflater_); }
-  frame_peer(const frame_peer&) = delete;
-  frame_peer& operator=(const frame_peer&) = delete;
+  explicit frame_stream(net::conn c) : conn_(std::move(c)) { nghttp2_hd_inflate_new(&inflater_); }
+  ~frame_stream() { nghttp2_hd_inflate_del(inflater_); }
+  frame_stream(const frame_stream&) = delete;
+  frame_stream& operator=(const frame_stream&) = delete;
 
-  void say(std::string_view text) const { peer_.say(text); }
-  net::conn& conn() { return peer_.conn(); }
+  void say(std::string_view text) const { (void)conn_.write(text); }
+  net::conn& conn() { return conn_; }
 
   // The next frame, of the server's settings, too; type -1: the stream has ended. Fills `answers`.
   seen hear() {
@@ -188,18 +185,19 @@ class frame_peer {
   std::optional<std::uint32_t> goodbye;  // the code of a GOAWAY
   std::uint32_t last_served = 0;
 
- private:
   std::string take(std::size_t n) {
     std::string text(n, '\0');
     std::size_t at = 0;
     while (at < n) {
-      auto got = peer_.conn().read(std::span(text.data() + at, n - at));
+      auto got = conn_.read(std::span(text.data() + at, n - at));
       if (!got || *got == 0) break;
       at += *got;
     }
     text.resize(at);
     return text;
   }
+
+ private:
   void note(const seen& f) {
     if (f.type == goaway) {
       goodbye = f.word(4);
@@ -237,8 +235,54 @@ class frame_peer {
     nghttp2_hd_inflate_end_headers(inflater_);
   }
 
-  peer peer_;
+  net::conn conn_;
   nghttp2_hd_inflater* inflater_ = nullptr;
+};
+
+class frame_peer : public frame_stream {
+ public:
+  explicit frame_peer(const serving& to, bool greet = true, std::string_view own_settings = {})
+      : frame_stream(net::dial("tcp", to.address()).value()) {
+    // The server's settings are in force at once.
+    if (greet) {
+      say(std::string(preface) + frame(settings, none, 0, own_settings) +
+          frame(settings, ack, 0, ""));
+    }
+  }
+};
+
+// A server that does with each connection what it is told: the first is number 0.
+class frame_server {
+ public:
+  explicit frame_server(const std::function<void(frame_stream&, int number)>& f,
+                        const std::string& own_settings = {})
+      : listener_(net::listen("tcp", "127.0.0.1:0").value()) {
+    ended_.go([this, f, own_settings] {
+      for (;;) {
+        auto c = listener_.accept();
+        if (!c) return;
+        ended_.go([f, own_settings, c = *c, number = connections++] {
+          frame_stream s(c);
+          EXPECT_EQ(s.take(preface.size()), preface);
+          s.say(frame(settings, none, 0, own_settings) + frame(settings, ack, 0, ""));
+          f(s, number);
+          c.close();
+        });
+      }
+    });
+  }
+  ~frame_server() {
+    listener_.close();
+    ended_.wait();
+  }
+  std::string url(std::string_view path = "/") const {
+    return "http://" + listener_.addr().to_string() + std::string(path);
+  }
+  std::atomic<int> connections = 0;
+
+ private:
+  net::listener listener_;
+  wait_group ended_;
 };
 
 // What a server makes of what is said after the greeting: "connection FRAME_SIZE_ERROR", "stream PROTOCOL_ERROR", "fine".
