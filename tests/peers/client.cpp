@@ -1,5 +1,10 @@
 // client URL: what tests/peers/goserver answers must come as it was sent. Prints what is wrong; 0: nothing.
+// client URL ROOTS: the same over TLS, where it must be by HTTP/2.
+// client get URL ROOTS: one answer, to standard output.
 #include <runnel/http.h>
+#if RUNNEL_TLS
+#include <runnel/net/tls.h>
+#endif
 #include <runnel/runnel.h>
 
 #include <algorithm>
@@ -18,8 +23,10 @@ void expect(bool right, const char* what, const std::string& detail = {}) {
 }
 
 void exchange(const runnel::http::client& c, const std::string& base, int number) {
+  bool second = base.starts_with("https");
   auto answer = c.get(runnel::background(), base + "/hello?n=" + std::to_string(number));
   if (!answer) return expect(false, "get", answer.error().message());
+  expect(answer->header("X-Proto") == (second ? "HTTP/2.0" : "HTTP/1.1"), "version");
   expect(answer->body().value_or("") == "hello " + std::to_string(number), "hello");
 
   runnel::http::client_request upload{.method = "POST", .url = base + "/echo"};
@@ -32,7 +39,7 @@ void exchange(const runnel::http::client& c, const std::string& base, int number
   };
   answer = c.do_(runnel::background(), std::move(upload));
   if (!answer) return expect(false, "echo", answer.error().message());
-  expect(answer->header("Transfer-Encoding") == "chunked", "chunked");
+  expect((answer->header("Transfer-Encoding") == "chunked") != second, "chunked");
   expect(answer->body().value_or("") == std::string(100'000, static_cast<char>('a' + number % 26)),
          "echoed");
   expect(answer->trailers().get("X-Bytes") == "100000", "trailer");
@@ -42,14 +49,42 @@ void exchange(const runnel::http::client& c, const std::string& base, int number
   expect(answer->body().value_or("") == "hello ", "redirected");
 }
 
+runnel::http::client client_trusting([[maybe_unused]] const std::string& roots) {
+  runnel::http::client_options options;
+#if RUNNEL_TLS
+  options.dial_tls = [roots](const runnel::context& ctx, std::string_view to) {
+    runnel::net::tls_config config;
+    config.system_roots = false;
+    config.roots_file = roots;
+    config.protocols = {"h2", "http/1.1"};
+    return runnel::net::dial_tls(ctx, "tcp", to, config);
+  };
+#endif
+  return runnel::http::client(options);
+}
+
+int get(const std::string& url, const std::string& roots) {
+  auto answer = client_trusting(roots).get(runnel::background(), url);
+  if (!answer) {
+    std::printf("error: %s\n", answer.error().message().c_str());
+    return 1;
+  }
+  std::printf("%d %s\n", answer->status(), answer->body().value_or("no body").c_str());
+  return 0;
+}
+
+int exchanges(const std::string& base, const std::string& roots) {
+  runnel::http::client c = client_trusting(roots);
+  runnel::wait_group all;
+  for (int i = 0; i < 50; ++i) all.go([&c, &base, i] { exchange(c, base, i); });
+  all.wait();
+  return wrong == 0 ? 0 : 1;
+}
+
 }  // namespace
 
-int main(int, char** argv) {
-  return runnel::run([base = std::string(argv[1])] {
-    runnel::http::client c;
-    runnel::wait_group all;
-    for (int i = 0; i < 50; ++i) all.go([&c, &base, i] { exchange(c, base, i); });
-    all.wait();
-    return wrong == 0 ? 0 : 1;
-  });
+int main(int argc, char** argv) {
+  std::string first = argv[1];
+  if (first == "get") return runnel::run(get, std::string(argv[2]), std::string(argv[3]));
+  return runnel::run(exchanges, first, std::string(argc > 2 ? argv[2] : ""));
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <tuple>
 
 #include "net/http/client_exchange.h"
 #include "net/http/text.h"
@@ -42,17 +43,24 @@ std::error_code write(const net::conn& to, std::initializer_list<std::string_vie
   return n ? std::error_code() : n.error();
 }
 
+// A body that is not given to its end leaves nothing to wait for: the server would wait for the rest.
+std::error_code give_up(const net::conn& to, std::error_code why) {
+  std::ignore = to.close();
+  return why;
+}
+
 std::error_code send_source(const net::conn& to, const client_request& req) {
   std::string piece(step, '\0');
   std::uint64_t sent = 0;
   for (;;) {
     auto n = req.body_source(piece);
-    if (!n) return n.error();
+    if (!n) return give_up(to, n.error());
     std::string_view part(piece.data(), *n);
     sent += part.size();
     if (req.body_length) {
-      if (sent > *req.body_length) return errc::content_length;
-      if (part.empty()) return sent == *req.body_length ? std::error_code() : errc::ended_early;
+      if (sent > *req.body_length) return give_up(to, errc::content_length);
+      if (part.empty() && sent < *req.body_length) return give_up(to, errc::ended_early);
+      if (part.empty()) return {};
       if (std::error_code why = write(to, {part})) return why;
       continue;
     }

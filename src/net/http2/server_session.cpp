@@ -13,6 +13,8 @@ constexpr std::size_t spares_max = 16;
 constexpr double resets_max = 200;        // at once
 constexpr double resets_per_second = 50;  // for long
 constexpr duration grace = std::chrono::seconds(1);
+// A client that is told of the answer, and to stop sending, in one breath may forget the answer, as curl does.
+constexpr duration early_grace = std::chrono::milliseconds(500);
 
 time_point now() noexcept { return std::chrono::steady_clock::now(); }
 
@@ -186,11 +188,10 @@ void server_session::sent_locked(const nghttp2_frame& f) {
   }
   bool body = f.hd.type == NGHTTP2_DATA || f.hd.type == NGHTTP2_HEADERS;
   if (s == nullptr || !body || (f.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
-  // The answer is there: the client need not send the rest.
-  if (!s->input_ended) {
-    s->reset_here = true;
-    nghttp2_submit_rst_stream(native_, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
-  }
+  if (s->input_ended) return;
+  s->answered_early = true;
+  s->progress = now();
+  look_by_locked(s->progress + early_grace);
 }
 
 void server_session::unsent_locked(const nghttp2_frame& f) {
@@ -219,10 +220,17 @@ time_point server_session::look_locked(time_point t) {
     if (due(after(idle_since_, o.idle_timeout))) terminate_locked(NGHTTP2_NO_ERROR);
     return next;
   }
-  // What handlers have left behind, and the client does not take.
   for (stream* s = streams_; s != nullptr; s = s->next) {
-    if (!s->open || !s->output_ended || !s->has_output() || s->why) continue;
-    if (due(after(s->progress, o.write_timeout))) {
+    if (!s->open || s->why) continue;
+    // The answer is there: the client need not send the rest.
+    if (s->answered_early && !s->input_ended && due(s->progress + early_grace)) {
+      s->reset_here = true;
+      s->answered_early = false;
+      nghttp2_submit_rst_stream(native_, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+    }
+    // What its handler has left behind, the client does not take.
+    bool left = s->output_ended && s->has_output();
+    if (left && due(after(s->progress, o.write_timeout))) {
       reset_locked(*s, NGHTTP2_CANCEL, std::make_error_code(std::errc::timed_out));
     }
   }

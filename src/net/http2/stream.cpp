@@ -45,8 +45,8 @@ bool is_of_connection(std::string_view name) noexcept {
 
 void stream::clear_locked() noexcept {
   id = 0;
-  open = held = reset_here = reset_there = input_ended = output_ended = discards_ = deferred_ =
-      false;
+  open = held = reset_here = reset_there = input_ended = output_ended = answered_early = discards_ =
+      deferred_ = false;
   code = 0;
   why.clear();
   in_at_ = out_at_ = 0;
@@ -61,8 +61,13 @@ void stream::consumed_locked(std::size_t n) noexcept {
   if (n != 0) nghttp2_session_consume(of_.native(), id, n);
 }
 
+// The stream's own window stays closed.
+void stream::forget_locked(std::size_t n) noexcept {
+  if (n != 0) nghttp2_session_consume_connection(of_.native(), n);
+}
+
 void stream::data_locked(std::string_view data) {
-  if (discards_) return consumed_locked(data.size());
+  if (discards_) return forget_locked(data.size());
   if (in_at_ > kept_max) {
     in_.erase(0, in_at_);
     in_at_ = 0;
@@ -79,7 +84,7 @@ void stream::input_ends_locked() noexcept {
 
 void stream::discard_input_locked() noexcept {
   discards_ = true;
-  consumed_locked(in_.size() - in_at_);
+  forget_locked(in_.size() - in_at_);
   in_.clear();
   in_at_ = 0;
 }

@@ -84,6 +84,7 @@ class stream {
   bool input_ended = false;
   bool output_ended = false;         // the queue is all there is
   bool stops_when_answered = false;  // no more is sent once all has come
+  bool answered_early = false;       // the answer is sent, the request is not whole
   time_point progress{};             // when something was taken from the queue last
   stream* prev = nullptr;
   stream* next = nullptr;
@@ -96,6 +97,7 @@ class stream {
  protected:
   void clear_locked() noexcept;
   void consumed_locked(std::size_t n) noexcept;
+  void forget_locked(std::size_t n) noexcept;
   virtual void failed_locked() noexcept {}
 
   session& of_;

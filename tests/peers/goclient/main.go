@@ -1,7 +1,10 @@
-// A client of examples/httpd: goclient URL. Ends with 1 and a line if something is wrong.
+// goclient URL [ROOTS]: a client of examples/httpd, or over TLS and by HTTP/2 of tests/peers/https_server.cpp. Ends with 1 and a line if
+// something is wrong.
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,6 +23,9 @@ func exchange(base string, number int) error {
 	}
 	io.Copy(io.Discard, answer.Body)
 	answer.Body.Close()
+	if strings.HasPrefix(base, "https") && answer.ProtoMajor != 2 {
+		return fmt.Errorf("POST: by %s", answer.Proto)
+	}
 	if answer.StatusCode != 201 {
 		return fmt.Errorf("POST: %s", answer.Status)
 	}
@@ -48,7 +54,23 @@ func exchange(base string, number int) error {
 	return nil
 }
 
+func trust(file string) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		panic(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	http.DefaultTransport = &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: roots},
+		ForceAttemptHTTP2: true,
+	}
+}
+
 func main() {
+	if len(os.Args) > 2 {
+		trust(os.Args[2])
+	}
 	var all sync.WaitGroup
 	failed := false
 	for i := 0; i < 50; i++ {

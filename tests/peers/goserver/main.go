@@ -1,4 +1,5 @@
-// A server for tests/peers/client.cpp. Prints its address; ends with its standard input.
+// goserver [CERTIFICATE KEY]: a server for tests/peers/client.cpp, over TLS if it has a certificate. Prints its address; ends with its standard
+// input.
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 
 func main() {
 	http.HandleFunc("/hello", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Proto", r.Proto)
 		fmt.Fprint(w, "hello ", r.URL.Query().Get("n"))
 	})
 	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
@@ -33,6 +35,10 @@ func main() {
 		panic(err)
 	}
 	fmt.Println(listener.Addr())
-	go http.Serve(listener, nil)
+	if len(os.Args) > 2 {
+		go http.ServeTLS(listener, nil, os.Args[1], os.Args[2])
+	} else {
+		go http.Serve(listener, nil)
+	}
 	io.Copy(io.Discard, os.Stdin)
 }
