@@ -35,7 +35,7 @@ void server_stream::clear_locked() noexcept {
   pairs_.clear();
   method_ = path_ = authority_ = {};
   cookies_ = head_size_ = 0;
-  refused_ = 0;
+  refused_ = head_complete_ = bodiless_ = false;
   arriving_trailers_.clear();
   trailers_.clear();
   received_ = 0;
@@ -66,17 +66,16 @@ void server_stream::field_locked(std::string_view name, std::string_view value) 
   head_size_ += name.size() + value.size() + overhead;
   std::size_t limit = session_.server().options.max_header_bytes;
   if (head_size_ > limit || pairs_.size() == fields_max) {
+    // What is too much is answered, unless it is brazen, or the answer may be under way.
     constexpr std::size_t brazen = 4;
-    if (head_size_ > brazen * limit + kept_max || begun) {
-      if (!why) {
-        session_.reset_locked(*this, NGHTTP2_ENHANCE_YOUR_CALM, errc::too_large);
-        reset_here = false;  // it counts
-      }
+    refused_ |= !head_complete_;
+    if ((head_complete_ || head_size_ > brazen * limit + kept_max) && !why) {
+      session_.reset_locked(*this, NGHTTP2_ENHANCE_YOUR_CALM, errc::too_large);
+      reset_here = false;  // it counts
     }
-    refused_ = static_cast<int>(fault::fields_too_large);
     return;
   }
-  if (begun) {
+  if (head_complete_) {
     // Trailers: how the message is framed they cannot say any more.
     if (name != "content-length" && name != "host") arriving_trailers_.add(name, value);
     return;
@@ -92,8 +91,11 @@ void server_stream::field_locked(std::string_view name, std::string_view value) 
   pairs_.push_back({n, keep(value)});
 }
 
-void server_stream::fields_end_locked(nghttp2_headers_category what, bool) {
-  if (what == NGHTTP2_HCAT_REQUEST && !why) session_.head_complete_locked(*this);
+void server_stream::fields_end_locked(nghttp2_headers_category what, bool last) {
+  if (what != NGHTTP2_HCAT_REQUEST) return;
+  head_complete_ = true;
+  if (last) bodiless_ = true;
+  if (!why) session_.head_complete_locked(*this);
 }
 
 // False: it is malformed where nghttp2 does not look.
@@ -124,6 +126,7 @@ bool server_stream::describe() {
     }
     h.fields.push_back(f);
   }
+  if (bodiless_) h.content_length = 0;
   if (!hosted) h.fields.push_back({"host", h.host});
   if (cookies_ != 0) h.fields.push_back({"cookie", cookie_});
   if (h.host.empty() || !is_host(h.host)) return false;
@@ -144,13 +147,14 @@ void server_stream::serve() {
       self.ended_locked();
     }
   } until_end{*this};
-  if (refused_ == 0 && !describe()) refused_ = static_cast<int>(fault::bad_request);
   answer();
 }
 
 void server_stream::answer() {
-  if (refused_ != 0) {
-    res_.error(refused_);
+  if (refused_) {
+    res_.error(static_cast<int>(fault::fields_too_large));
+  } else if (!describe()) {
+    res_.error(static_cast<int>(fault::bad_request));
   } else if (!session_.server().answer(req_, res_, this)) {
     return;  // without its end it is reset
   }

@@ -76,7 +76,9 @@ class server_stream final : public stream,
   std::size_t cookies_ = 0;
   std::string cookie_;
   std::size_t head_size_ = 0;
-  int refused_ = 0;  // the status that it is answered with, without a handler
+  bool head_complete_ = false;
+  bool refused_ = false;   // its head is too large: answered without a handler
+  bool bodiless_ = false;  // it ended with its head
   message_head head_;
   request req_;
   response res_;

@@ -90,7 +90,9 @@ result<route> session_pool::dial_locked(std::unique_lock<mutex>& hold, const con
     ~ending() {
       {
         std::lock_guard again(self.mu_);
-        self.hosts_[key].dialing = nullptr;
+        host& h = self.hosts_[key];
+        h.dialing = nullptr;
+        if (h.sessions.empty() && !h.speaks_http1) self.hosts_.erase(key);
       }
       own.done.close();
     }

@@ -112,6 +112,30 @@ TEST(server_test, trailers_come_and_go) {
   });
 }
 
+TEST(server_test, trailers_are_no_fields_of_the_head_even_if_the_handler_has_not_begun) {
+  run([] {
+    auto go_on = make_chan<unit>();
+    serving s(
+        [=](server& to) {
+          to.handle("/", [=](http::request& req, response& res) {
+            go_on.recv();
+            EXPECT_EQ(req.header("x-in"), "");
+            res.write(req.body());
+            res.write(req.trailers().get("x-in"));
+          });
+        },
+        {.max_concurrent_streams = 1});
+    frame_peer p(s);
+    // The first one's handler keeps the second one's from beginning.
+    p.say(get(1) + frame(rst_stream, none, 1, number(NGHTTP2_CANCEL, 4)) + post(3, "/") +
+          frame(data, none, 3, "abc") +
+          frame(head, end_headers | end_stream, 3, field_of("x-in", "7")));
+    EXPECT_TRUE(p.catch_up());
+    go_on.close();
+    EXPECT_EQ(p.answer_to(3).body, "abc7");
+  });
+}
+
 TEST(server_test, a_client_that_waits_to_send_is_told_to_go_on) {
   run([] {
     serving s(prepare, {.max_body_bytes = 100});
