@@ -67,10 +67,18 @@ const nghttp2_session_callbacks* callbacks::table() {
     nghttp2_session_callbacks_set_on_invalid_header_callback(
         c,
         [](nghttp2_session* native, frame f, const std::uint8_t*, std::size_t, const std::uint8_t*,
-           std::size_t, std::uint8_t, void*) noexcept -> int {
+           std::size_t, std::uint8_t, void* user) noexcept -> int {
+          static_cast<session*>(user)->head_refused_locked();
           nghttp2_submit_rst_stream(native, NGHTTP2_FLAG_NONE, f->hd.stream_id,
                                     NGHTTP2_PROTOCOL_ERROR);
           return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        });
+
+    // For a head that nghttp2 itself finds malformed: it ends here.
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+        c, [](nghttp2_session*, frame, int, void* user) noexcept {
+          static_cast<session*>(user)->head_refused_locked();
+          return 0;
         });
 
     nghttp2_session_callbacks_set_on_frame_recv_callback(

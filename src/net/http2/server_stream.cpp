@@ -72,6 +72,7 @@ void server_stream::field_locked(std::string_view name, std::string_view value) 
     if ((head_complete_ || head_size_ > brazen * limit + kept_max) && !why) {
       session_.reset_locked(*this, NGHTTP2_ENHANCE_YOUR_CALM, errc::too_large);
       reset_here = false;  // it counts
+      session_.head_refused_locked();
     }
     return;
   }

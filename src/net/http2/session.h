@@ -63,6 +63,8 @@ class session {
   // The stream is given up: nothing more of it is sent or received.
   void reset_locked(stream& s, std::uint32_t code, std::error_code why) noexcept;
   void cancel_later_locked(const cancel_func& cancel) { put_off_.cancelled.push_back(cancel); }
+  // The rest of the head that is coming is not waited for.
+  void head_refused_locked() noexcept { head_since_ = time_point::max(); }
   // The reader shall look by then whether it is time for something.
   void look_by_locked(time_point when) noexcept;
   // Nobody uses it any more.

@@ -162,6 +162,28 @@ TEST(limits_test, what_comes_too_slowly_is_cut_off) {
   });
 }
 
+TEST(limits_test, a_head_that_was_refused_is_not_waited_for) {
+  run([] {
+    serving s(hello, {.read_header_timeout = 50ms, .max_header_bytes = 4096});
+    std::string bomb = "\x40" + size_of(1) + "x" + size_of(3000) + std::string(3000, 'b') +
+                       std::string(8000, '\xbe');
+    for (const std::string& bad :
+         {get(1, "/", {{"Bad", "x"}}), get(1, "/", {{"x", "a\nb"}}), get(1, "/", {{"te", "gzip"}}),
+          get(1, "/", {{"x", std::string(5000, 'x')}}), get(1, "/", {{":path", "/"}}),
+          frame(head, end_headers | end_stream, 1, field_of("x", "y")),
+          frame(head, end_headers | end_stream, 1, request_block("GET", "/") + bomb),
+          post(1, "/wait") + frame(head, end_headers | end_stream, 1, field_of(":path", "y")),
+          get(3) + get(1)}) {
+      frame_peer p(s);
+      p.say(bad);
+      EXPECT_TRUE(p.catch_up());
+      sleep(100ms);
+      p.say(get(5));
+      EXPECT_EQ(p.answer_to(5).status, 200) << bad;
+    }
+  });
+}
+
 TEST(limits_test, an_idle_connection_is_closed) {
   run([] {
     serving s(hello, {.idle_timeout = 50ms});
