@@ -100,7 +100,8 @@ class record_cache {
     --list.count;
     // The next one may have been freed by another CPU: have it here when it is asked for.
     __builtin_prefetch(list.head, 1);
-    __builtin_prefetch(reinterpret_cast<char*>(list.head) + 64, 1);
+    auto next = reinterpret_cast<std::uintptr_t>(list.head);  // there may be none
+    __builtin_prefetch(reinterpret_cast<const void*>(next + 64), 1);
     return block;
   }
 
