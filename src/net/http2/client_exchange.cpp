@@ -121,7 +121,8 @@ client_attempt exchange(const route& over, const context& ctx, const client_requ
   client_stream* s = over.session->open(pairs, with_body);
   auto made = std::make_unique<exchange_over>(over.session, s, ctx);
   client_attempt what;
-  if ((what.why = made->send(req, what.source_used))) return what;
+  what.why = made->send(req, what.source_used);
+  if (what.why) return what;
   what.why = made->wait_for_head();
   if (!what.why) {
     what.made = std::move(made);

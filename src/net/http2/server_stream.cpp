@@ -304,7 +304,7 @@ std::error_code server_stream::send_data(std::string_view body) {
   if (length_left_) {
     if (body.size() > *length_left_) {
       // What has been sent is complete, or never will be.
-      if (*length_left_ != 0) cut_off_locked(errc::content_length);
+      if (*length_left_ != 0) return cut_off_locked(errc::content_length);
       return errc::content_length;
     }
     *length_left_ -= body.size();
