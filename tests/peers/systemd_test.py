@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A server under systemd, as far as it can tell: systemd_test.py HTTPD."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -16,6 +17,17 @@ from pathlib import Path
 
 HTTPD = sys.argv[1]
 PATIENCE = 30
+
+
+# Becomes the program behind "--", as systemd's child does.
+LAUNCHER = """
+import os, sys
+end = sys.argv.index("--")
+for at, fd in enumerate(sys.argv[1:end]):
+    os.dup2(int(fd), 3 + at)
+os.environ["LISTEN_PID"] = os.environ["WATCHDOG_PID"] = str(os.getpid())
+os.execv(sys.argv[end + 1], sys.argv[end + 1:])
+"""
 
 
 class Systemd(unittest.TestCase):
@@ -51,13 +63,13 @@ class Systemd(unittest.TestCase):
             environment["LISTEN_FDS"] = str(len(listening))
             if names:
                 environment["LISTEN_FDNAMES"] = names
-        high = [os.dup(os.dup(one.fileno())) for one in listening]
-        moves = "".join(f" {3 + i}<&{fd}" for i, fd in enumerate(high))
-        shell = f'LISTEN_PID=$$ WATCHDOG_PID=$$; export LISTEN_PID WATCHDOG_PID; exec "$@"{moves}'
+        # Out of the way of 3 and those that follow.
+        high = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for one in listening]
         log = open(Path(self.folder.name) / "log", "ab")
         with log:
             process = subprocess.Popen(
-                ["sh", "-c", shell, "sh", HTTPD, address, self.folder.name],
+                [sys.executable, "-c", LAUNCHER, *map(str, high), "--", HTTPD, address,
+                 self.folder.name],
                 env=environment, pass_fds=high, stdout=log, stderr=log)
         for fd in high:
             os.close(fd)
