@@ -49,6 +49,7 @@ struct listener::impl {
   std::shared_ptr<const std::string> name;
   std::string path;  // of a Unix socket that we have made
   std::atomic<bool> owns_path{true};
+  bool options_set = false;  // before the first connection came in
   std::atomic<std::int64_t> told_at{0};
 };
 
@@ -66,6 +67,7 @@ int open_socket(const network_kind& kind, const endpoint& at, bool both_versions
   if (at.family() != AF_UNIX) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   bool set = !how.reuse_port || at.family() == AF_UNIX ||
              setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+  if (at.family() != AF_UNIX) set_usual_options(fd);
   if (at.family() == AF_INET6) {
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, both_versions ? &off : &on, sizeof on);
   }
@@ -113,6 +115,7 @@ result<listener> listen(std::string_view network, std::string_view address, list
     auto made = std::make_shared<listener::impl>();
     error = made->socket.adopt(fd);
     if (error != 0) break;
+    made->options_set = true;
     made->address = made->socket.local();
     made->set_name(kind.name);
     if (at.family() == AF_UNIX && address[0] != '@') made->path = address;
@@ -158,7 +161,7 @@ result<conn> listener::accept() const {
     });
     if (fd >= 0) {
       auto made = std::make_shared<stream_socket>(impl_->name);
-      if (int error = made->adopt(fd)) {
+      if (int error = made->adopt(fd, impl_->options_set)) {
         return std::unexpected(error_of("accept", *impl_->name, failure::of(error)));
       }
       return conn(std::move(made));

@@ -51,13 +51,15 @@ ssize_t send_file_quietly(int fd, int file, off_t& at, std::size_t most) noexcep
 
 }  // namespace
 
-int stream_socket::adopt(int fd) noexcept {
-  if (tcp_) {
-    set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set(fd, IPPROTO_TCP, TCP_KEEPIDLE, keep_alive_s);
-    set(fd, IPPROTO_TCP, TCP_KEEPINTVL, keep_alive_s);
-  }
+void set_usual_options(int fd) noexcept {
+  set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(fd, IPPROTO_TCP, TCP_KEEPIDLE, keep_alive_s);
+  set(fd, IPPROTO_TCP, TCP_KEEPINTVL, keep_alive_s);
+}
+
+int stream_socket::adopt(int fd, bool is_set) noexcept {
+  if (tcp_ && !is_set) set_usual_options(fd);
   return socket_.adopt(fd);
 }
 

@@ -10,13 +10,16 @@
 
 namespace runnel::net {
 
+// What every TCP connection has: no delay, and keep-alive. One that is accepted has what its listener had when it came in.
+void set_usual_options(int fd) noexcept;
+
 class stream_socket final : public detail::stream {
  public:
   // name: for messages, the network and the address that the program knows: "tcp 127.0.0.1:80".
   explicit stream_socket(std::shared_ptr<const std::string> name) noexcept
       : name_(std::move(name)), tcp_(name_->starts_with("tcp")) {}
-  // As socket::adopt; then sets what every connection has: for TCP no delay, and keep-alive.
-  int adopt(int fd) noexcept;
+  // As socket::adopt. Sets what every connection has, unless it has that from its listener.
+  int adopt(int fd, bool is_set = false) noexcept;
 
   result<std::size_t> read(std::span<std::byte> into) override;
   result<std::size_t> write(std::span<const std::span<const std::byte>> parts) override;

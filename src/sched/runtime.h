@@ -78,6 +78,8 @@ struct runtime {
 
   // Descriptors
   poll::net_poller net;
+  int spins_left_out = 0;  // of the sleeper alone
+  int spins_to_leave_out = 0;
   std::atomic<int> io_waits{0};  // goroutines of this run that wait for descriptors
   bool awaits_io() const noexcept { return io_waits.load(std::memory_order_relaxed) != 0; }
   platform::lock descriptors;  // the free ones: wait/descriptor.h

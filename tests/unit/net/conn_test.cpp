@@ -346,15 +346,19 @@ TEST_P(conn_test, late_calls_do_not_reach_who_uses_the_memory_next) {
 TEST_P(conn_test, options_of_tcp_are_set) {
   run_here([] {
     both_ends ends;
-    auto option = [&](int level, int which) {
+    auto option_of = [](const conn& c, int level, int which) {
       int value = -1;
       socklen_t size = sizeof value;
-      EXPECT_EQ(getsockopt(ends.here.fd(), level, which, &value, &size), 0);
+      EXPECT_EQ(getsockopt(c.fd(), level, which, &value, &size), 0);
       return value;
     };
-    EXPECT_NE(option(IPPROTO_TCP, TCP_NODELAY), 0);
-    EXPECT_NE(option(SOL_SOCKET, SO_KEEPALIVE), 0);
-    EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 15);
+    for (const conn& c : {ends.here, ends.there}) {  // one has dialed, the other was accepted
+      EXPECT_NE(option_of(c, IPPROTO_TCP, TCP_NODELAY), 0);
+      EXPECT_NE(option_of(c, SOL_SOCKET, SO_KEEPALIVE), 0);
+      EXPECT_EQ(option_of(c, IPPROTO_TCP, TCP_KEEPIDLE), 15);
+      EXPECT_EQ(option_of(c, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    }
+    auto option = [&](int level, int which) { return option_of(ends.here, level, which); };
     EXPECT_FALSE(ends.here.set_no_delay(false));
     EXPECT_FALSE(ends.here.set_keep_alive(1500ms));
     EXPECT_EQ(option(IPPROTO_TCP, TCP_NODELAY), 0);
