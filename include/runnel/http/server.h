@@ -73,7 +73,7 @@ class server {
 
   // Accepts who has connected already, and no more; lets requests finish until the context ends: no error; or then closes all
   // connections and returns the context's error. Every answer from then on says "Connection: close". May be called again, and
-  // while serve was not called yet: it returns at once then.
+  // while serve was not called yet: it returns at once then. The server has to outlive it: the destructor closes.
   //
   // HTTP/1.1 cannot tell a client that its idle connection is about to be closed, except in an answer: a request that crosses with
   // the end of the connection fails. So idle connections are not closed at once; each may send one more request, and
