@@ -10,7 +10,7 @@ void begin_blocking_at(const platform::registers& caller) noexcept {
   if (self == nullptr || self->pinned != 0) return;
   self->blocked_at = caller;
   self->current->reason.store(wait_reason::blocking, std::memory_order_relaxed);
-  self->current->waiting_since = rt().seconds.load(std::memory_order_relaxed);
+  self->current->waits_since(rt().seconds.load(std::memory_order_relaxed));
   p& pp = *self->processor;
   rt().at_large.fetch_add(1, std::memory_order_relaxed);
   disown(*self);

@@ -94,7 +94,14 @@ struct alignas(64) g : runnable {
   std::uint32_t epoch = 0;
   m* locked_m = nullptr;  // lock_os_thread: runs on this M only
   execution context;
-  std::uint32_t waiting_since = 0;  // seconds, by the runtime's coarse clock
+  mutable std::uint32_t waiting_since = 0;  // seconds, by the runtime's coarse clock
+  // A survey reads it at any time.
+  void waits_since(std::uint32_t when) noexcept {
+    std::atomic_ref(waiting_since).store(when, std::memory_order_relaxed);
+  }
+  std::uint32_t waited_since() const noexcept {
+    return std::atomic_ref(waiting_since).load(std::memory_order_relaxed);
+  }
   // A switch touches what is above: one cache line.
   task* work = nullptr;
   std::uint32_t lock_count = 0;

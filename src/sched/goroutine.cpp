@@ -151,7 +151,7 @@ void goroutine_main(void* argument, void* value) {
     if (next != nullptr) {
       self = run_next(self, me.context, next);
     } else {
-      self->current = nullptr;
+      self->run_nothing();
       self = switch_execution(self, me.context, self->own);
     }
     run_post(*self);

@@ -52,9 +52,8 @@ struct alignas(64) m {
   // As `current`, where others may read or write it at the same time: an M without a P ends there while somebody looks
   // (survey.h).
   g* look_at_current() noexcept { return std::atomic_ref(current).load(std::memory_order_relaxed); }
-  void run_nothing() noexcept {
-    std::atomic_ref(current).store(nullptr, std::memory_order_relaxed);
-  }
+  void runs(g* it) noexcept { std::atomic_ref(current).store(it, std::memory_order_relaxed); }
+  void run_nothing() noexcept { runs(nullptr); }
 
   handshake<base::hardware> shake;
   p* processor = nullptr;

@@ -112,7 +112,7 @@ m* park(m* self, wait_reason why, post_switch post) noexcept {
   g* me = self->current;
   me->reason.store(why, std::memory_order_relaxed);
   check_no_mutex_held(*me, held_when::waits);
-  me->waiting_since = rt().seconds.load(std::memory_order_relaxed);
+  me->waits_since(rt().seconds.load(std::memory_order_relaxed));
   me->state.store(g_state::waiting, std::memory_order_relaxed);
   self = suspend(self, post);
   me->reason.store(wait_reason::none, std::memory_order_relaxed);

@@ -184,19 +184,19 @@ m* run_fresh(m* self, execution& from, task* next) noexcept {
   g* to = acquire_g(*self, next->stack_size);
   adopt(*to, next);
   to->state.store(g_state::running, std::memory_order_relaxed);
-  self->current = to;
+  self->runs(to);
   return switch_execution(self, from, to->context);
 }
 
 m* run_elsewhere(m* self, execution& from, g* next) noexcept {
   if (next->locked_m == self) {
     next->state.store(g_state::running, std::memory_order_relaxed);
-    self->current = next;
+    self->runs(next);
     return switch_execution(self, from, next->context);
   }
   // The loop hands it to its own M.
   self->pending = next;
-  self->current = nullptr;
+  self->run_nothing();
   return switch_execution(self, from, self->own);
 }
 
@@ -207,7 +207,7 @@ m* suspend(m* self, post_switch post) noexcept {
   if (next != nullptr) [[likely]] {
     self = run_next(self, me->context, next);
   } else {
-    self->current = nullptr;
+    self->run_nothing();
     self = switch_execution(self, me->context, self->own);
   }
   run_post(*self);

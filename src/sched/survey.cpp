@@ -64,7 +64,8 @@ void note_wait(const g& one, goroutine_sample& into) noexcept {
   std::uint32_t now = rt().seconds.load(std::memory_order_relaxed);
   auto exact = static_cast<std::uint32_t>(platform::nanotime() / 1'000'000'000);
   now = std::max(now, exact);
-  into.waited_s = one.waiting_since == 0 ? 0 : now - std::min(now, one.waiting_since);
+  const std::uint32_t since = one.waited_since();
+  into.waited_s = since == 0 ? 0 : now - std::min(now, since);
 }
 
 void describe(const g& one, g_state state, goroutine_sample& into) noexcept {

@@ -165,7 +165,7 @@ m* run_elsewhere(m* self, execution& from, g* next) noexcept;
   if (to->locked_m != nullptr) [[unlikely]]
     return run_elsewhere(self, from, to);
   to->state.store(g_state::running, std::memory_order_relaxed);
-  self->current = to;
+  self->runs(to);
   return switch_execution(self, from, to->context);
 }
 

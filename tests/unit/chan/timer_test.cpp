@@ -191,9 +191,10 @@ TEST(timer, gives_its_value_to_the_first_who_waits) {
 
 TEST(timer, whose_value_is_another_receivers_does_not_hold_up_a_select) {
   run({.max_procs = 1}, [] {
-    timer t(1ms);
+    timer t(1h);
     test::waiting_goroutines others;
     others.go([&] { EXPECT_TRUE(t.c().recv()); });
+    t.reset(1ms);
     // Due, and the callback has not run: the one P is ours.
     test::compute_for(3ms);
     EXPECT_EQ(select(recv(t.c()), runnel::otherwise), 1u);

@@ -172,7 +172,7 @@ TEST(client_test, an_answer_that_is_dropped_resets_its_stream_alone) {
         context ctx = req.ctx();
         while (!res.write(std::string(1000, 'x'))) {
         }
-        EXPECT_TRUE(ctx.err());
+        ctx.done().recv();
         ended.send(unit{});
       });
       to.handle("/", [&](http::request& req, response& res) {

@@ -328,9 +328,9 @@ TEST(stacks, how_long_it_waits_is_said_in_minutes) {
     auto it =
         go_waiting(wait_reason::chan_receive, [c = runnel::make_chan<int>()] { wait_here(c); });
     auto now = static_cast<std::uint32_t>(runnel::platform::nanotime() / 1'000'000'000);
-    it->where.load()->waiting_since = now - 185;
+    it->where.load()->waits_since(now - 185);
     EXPECT_EQ(dump_now().find(it->id)->state, "chan receive, 3 minutes");
-    it->where.load()->waiting_since = now - 30;
+    it->where.load()->waits_since(now - 30);
     EXPECT_EQ(dump_now().find(it->id)->state, "chan receive");
   });
 }
@@ -347,8 +347,8 @@ TEST(stacks, also_of_a_blocking_call) {
     });
     ASSERT_TRUE(test::eventually([&] { return it->is(g_state::running, wait_reason::blocking); }));
     auto now = static_cast<std::uint32_t>(runnel::platform::nanotime() / 1'000'000'000);
-    EXPECT_LE(now - it->where.load()->waiting_since, 20U);
-    it->where.load()->waiting_since = now - 61;
+    EXPECT_LE(now - it->where.load()->waited_since(), 20U);
+    it->where.load()->waits_since(now - 61);
     EXPECT_EQ(dump_now().find(it->id)->state, "blocking, 1 minutes");
     EXPECT_EQ(write(ends[1], "x", 1), 1);
     EXPECT_TRUE(test::eventually([&] { return runnel::num_goroutine() == 1; }));
@@ -362,7 +362,7 @@ TEST(stacks, the_first_goroutines_of_a_process_know_since_when_they_wait) {
     EXPECT_NE(runnel::sched::rt().seconds.load(), 0U);
     auto it =
         go_waiting(wait_reason::chan_receive, [c = runnel::make_chan<int>()] { wait_here(c); });
-    EXPECT_NE(it->where.load()->waiting_since, 0U);
+    EXPECT_NE(it->where.load()->waited_since(), 0U);
   });
 }
 

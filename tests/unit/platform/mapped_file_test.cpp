@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 
 #include <cstdio>
-#include <string_view>
+#include <filesystem>
+#include <system_error>
 
 #include "platform/address_space.h"
 
@@ -22,8 +23,9 @@ void expect_what_the_loader_says(const void* code) {
   mapped_file found;
   ASSERT_TRUE(find_mapped_file(address(code), found));
   EXPECT_EQ(found.offset, address(code) - address(known.dli_fbase));
-  std::string_view path(found.path.data()), name(known.dli_fname);
-  EXPECT_EQ(path.substr(path.rfind('/') + 1), name.substr(name.rfind('/') + 1));
+  std::error_code why;  // the loader may know it by a link
+  EXPECT_TRUE(std::filesystem::equivalent(found.path.data(), known.dli_fname, why))
+      << why.message();
 }
 
 TEST(mapped_file_test, of_a_function_is_the_program) {
