@@ -150,11 +150,13 @@ void leak_marking::make_live(slot& s, const g& one, std::uintptr_t at) noexcept 
   note(number(one.slot.begin), at);
   later(lowest_used(s, one), number(&one));
   leak_cause why = std::exchange(why_, leak_cause::memory);
-  auto field = [&](auto* const& p) { word(number(p), finder::memory, number(&p)); };
+  auto field = [&](auto* const& p) {
+    word(number(p), finder::memory, number(static_cast<const void*>(&p)));
+  };
   field(one.context.exceptions.caught);
   field(one.panics.newest);
   field(one.locals);
-  if (one.work != nullptr) closure_of(*one.work, number(&one.work));
+  if (one.work != nullptr) closure_of(*one.work, number(static_cast<const void*>(&one.work)));
   why_ = why;
 }
 
